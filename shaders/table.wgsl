@@ -1,0 +1,33 @@
+// What every kernel knows of its table, and how a lane finds its work.
+//
+// A row is HEADER_WORDS words of scale and bias, then codes of BITS bits, low bits first, column i
+// at bit i * BITS; see docs/formats.md.
+// The host guarantees rows * row_words <= 2^30, so that no word address overflows.
+
+struct Table {
+    rows: u32,
+    dim: u32,
+    row_words: u32,
+    // Always 0. The compiler cannot know, which is what exact.wgsl needs.
+    zero: u32,
+}
+
+@group(0) @binding(0) var<uniform> table: Table;
+
+override BITS: u32;
+override HEADER_WORDS: u32;
+
+// Lanes of a workgroup.
+override WORKGROUP: u32;
+
+// Workgroups beyond this many in x continue in the next y; the host folds in the same way.
+const GRID_WIDTH: u32 = 65535u;
+
+fn group_number(group: vec3<u32>) -> u32 {
+    return group.y * GRID_WIDTH + group.x;
+}
+
+// Lanes that one row needs at four columns a lane.
+fn quads_per_row() -> u32 {
+    return (table.dim + 3u) / 4u;
+}

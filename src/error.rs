@@ -1,0 +1,178 @@
+use std::path::PathBuf;
+
+/// The one error of this library.
+///
+/// Every variant names the argument or the file, what was needed and what was given.
+/// Its `Display` is one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Lengths, counts or formats that do not fit together.
+    #[error("{argument}: needed {needed}, got {got}")]
+    Shape {
+        /// The argument at fault.
+        argument: &'static str,
+        /// What would have fitted.
+        needed: String,
+        /// What was given.
+        got: String,
+    },
+
+    /// A value that cannot be quantized.
+    #[error(
+        "row {row}, column {column} holds {value}: quantizing needs finite values; replace it before quantizing"
+    )]
+    NotFinite {
+        /// Row of the first such value.
+        row: usize,
+        /// Column of the first such value in that row.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+
+    /// A row whose scale or bias the header's type cannot hold.
+    #[error("row {row}: {problem}; {remedy}")]
+    HeaderRange {
+        /// The first such row.
+        row: usize,
+        /// Which number does not fit and why.
+        problem: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// A combination that no kernel computes.
+    #[error("{what} is not supported: {instead}")]
+    Unsupported {
+        /// The combination.
+        what: String,
+        /// What to do instead.
+        instead: &'static str,
+    },
+
+    /// An index outside the table.
+    #[error(
+        "indices: position {position} holds {index}, the table has {rows} rows; remove it or skip indices out of range"
+    )]
+    IndexOutOfRange {
+        /// Position in `indices`.
+        position: usize,
+        /// The index found there.
+        index: u32,
+        /// Rows of the table.
+        rows: u32,
+    },
+
+    /// Offsets that do not delimit bags.
+    #[error(
+        "offsets: bag {bag} spans {begin}..{end}; offsets must start at 0, never decrease and end at the number of indices ({indices})"
+    )]
+    Offsets {
+        /// The first bag at fault.
+        bag: usize,
+        /// Its first position.
+        begin: u32,
+        /// Its end.
+        end: u32,
+        /// Number of indices.
+        indices: usize,
+    },
+
+    /// A buffer range shorter than the work needs.
+    #[error("{argument}: the range has {got_bytes} bytes, {needed_bytes} are needed")]
+    BufferTooSmall {
+        /// The argument at fault.
+        argument: &'static str,
+        /// Bytes that the work needs.
+        needed_bytes: u64,
+        /// Bytes in the range given.
+        got_bytes: u64,
+    },
+
+    /// A buffer created without a usage that the kernel needs.
+    #[error("{argument}: the buffer lacks the usage {missing}; add it where the buffer is created")]
+    BufferUsage {
+        /// The argument at fault.
+        argument: &'static str,
+        /// The usage that is missing.
+        missing: &'static str,
+    },
+
+    /// A range that starts where the device cannot bind it.
+    #[error(
+        "{argument}: the range starts at byte {offset_bytes}, which must be a multiple of {align_bytes}"
+    )]
+    Misaligned {
+        /// The argument at fault.
+        argument: &'static str,
+        /// Where the range starts.
+        offset_bytes: u64,
+        /// The device's `min_storage_buffer_offset_alignment`.
+        align_bytes: u64,
+    },
+
+    /// A written range that the device cannot bind beside another one.
+    #[error("{argument} shares {overlap} with {other}: {remedy}")]
+    Aliased {
+        /// The written argument.
+        argument: &'static str,
+        /// The argument that it collides with.
+        other: &'static str,
+        /// What they share.
+        overlap: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// A device limit that the work exceeds.
+    #[error("{argument}: needs {needed} of the device's {name}, which is {available}")]
+    Limit {
+        /// What asked for it.
+        argument: &'static str,
+        /// The limit, in wgpu's spelling.
+        name: &'static str,
+        /// What the work needs.
+        needed: u64,
+        /// What the device has.
+        available: u64,
+    },
+
+    /// No graphics adapter to run on.
+    #[error(
+        "no {wanted} found; install a Vulkan driver (Debian, Ubuntu: mesa-vulkan-drivers) or run on the CPU"
+    )]
+    NoAdapter {
+        /// What was looked for.
+        wanted: &'static str,
+    },
+
+    /// The device refused something that had passed every check here.
+    #[error("device: {0}")]
+    Device(String),
+
+    /// The device ran out of memory.
+    #[error("{argument}: the device is out of memory ({needed_bytes} bytes asked for)")]
+    OutOfMemory {
+        /// What asked for memory.
+        argument: &'static str,
+        /// Bytes asked for; 0 where the driver did not say.
+        needed_bytes: u64,
+    },
+
+    /// The device is lost; make a new one.
+    #[error("the device is lost; make a new one and upload again")]
+    DeviceLost,
+
+    /// A file that cannot be read or written.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+}
+
+/// `Result` with this library's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,264 @@
+//! Other libraries' row layouts, byte by byte, to and from the native row.
+
+use half::f16;
+
+use super::affine::put_code;
+use super::{Bits, Format, Header, Params};
+use crate::{Error, Result};
+
+/// A row layout of another library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Layout {
+    /// Fused rows of `torch.ops.quantized.embedding_bag_*_prepack` and of FBGEMM on the CPU:
+    /// codes, then scale and bias; f32 at 8 bits, f16 at 4 and 2; no padding.
+    PyTorch,
+    /// Rows of FBGEMM's inference TBE: scale and bias as f16, then codes, padded with zero bytes.
+    Tbe {
+        /// Multiple that the row length is rounded up to: 1, 4 or 16.
+        row_alignment: u32,
+    },
+}
+
+/// Whether an f32 header may lose bits on its way into a layout that holds f16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrow {
+    /// Refuse.
+    Refuse,
+    /// Round to nearest even; what does not fit f16 is an error all the same.
+    Round,
+}
+
+impl Layout {
+    /// The native format that holds this layout's rows without loss.
+    pub const fn native(self, bits: Bits) -> Format {
+        match self {
+            Self::PyTorch => Format::affine(bits),
+            Self::Tbe { .. } => Format::Affine {
+                bits,
+                params: Params::F16,
+            },
+        }
+    }
+
+    /// Bytes of one row.
+    pub const fn row_bytes(self, bits: Bits, dim: u32) -> u32 {
+        let header = match self.native(bits).params() {
+            Params::F16 => 4,
+            Params::F32 => 8,
+        };
+        let unpadded = header + code_bytes(bits, dim) as u32;
+        match self {
+            Self::PyTorch => unpadded,
+            Self::Tbe { row_alignment } => unpadded.next_multiple_of(row_alignment),
+        }
+    }
+
+    /// The TBE layout with an alignment of 1, 4 or 16.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another alignment.
+    pub fn tbe(row_alignment: u32) -> Result<Self> {
+        match row_alignment {
+            1 | 4 | 16 => Ok(Self::Tbe { row_alignment }),
+            other => Err(Error::Shape {
+                argument: "row_alignment",
+                needed: "1, 4 or 16".into(),
+                got: other.to_string(),
+            }),
+        }
+    }
+
+    /// The TBE layout whose rows have this length; the smallest alignment that fits.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where none of 1, 4 and 16 gives that length.
+    pub fn tbe_of_length(bits: Bits, dim: u32, row_bytes: usize) -> Result<Self> {
+        let lengths = [1, 4, 16].map(|row_alignment| {
+            let layout = Self::Tbe { row_alignment };
+            (layout, layout.row_bytes(bits, dim) as usize)
+        });
+        lengths
+            .iter()
+            .find(|(_, length)| *length == row_bytes)
+            .map(|(layout, _)| *layout)
+            .ok_or_else(|| Error::Shape {
+                argument: "rows",
+                needed: format!(
+                    "{}, {} or {} bytes a row for {} bits and dim {dim} at alignment 1, 4 or 16",
+                    lengths[0].1,
+                    lengths[1].1,
+                    lengths[2].1,
+                    bits.count()
+                ),
+                got: row_bytes.to_string(),
+            })
+    }
+
+    /// Writes one native row in this layout.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the layout's header is f16, the row's is f32 and `narrow`
+    /// refuses; [`Error::HeaderRange`] where rounding gives infinity (`row` is for its message).
+    pub(crate) fn export_row(
+        self,
+        words: &[u32],
+        format: Format,
+        out: &mut [u8],
+        narrow: Narrow,
+        row: usize,
+    ) -> Result<()> {
+        let native = self.native(format.bits());
+        if format.params() == Params::F32 && native.params() == Params::F16 {
+            narrowable(words, narrow, row)?;
+        }
+        let header = Header::read(words, format.params());
+        let (header_at, codes_at, code_bytes) = self.places(format.bits(), out.len());
+        match native.params() {
+            Params::F16 => {
+                let half = |x: f32| f16::from_f32(x).to_le_bytes();
+                out[header_at..header_at + 2].copy_from_slice(&half(header.scale));
+                out[header_at + 2..header_at + 4].copy_from_slice(&half(header.bias));
+            }
+            Params::F32 => {
+                out[header_at..header_at + 4].copy_from_slice(&header.scale.to_le_bytes());
+                out[header_at + 4..header_at + 8].copy_from_slice(&header.bias.to_le_bytes());
+            }
+        }
+        let code_words = &words[format.header_words() as usize..];
+        let available = code_words.iter().flat_map(|word| word.to_le_bytes());
+        for (byte, code) in out[codes_at..codes_at + code_bytes]
+            .iter_mut()
+            .zip(available)
+        {
+            *byte = code;
+        }
+        Ok(())
+    }
+
+    /// Reads one row of this layout into zeroed native words of [`Layout::native`].
+    pub(crate) fn import_row(self, bytes: &[u8], bits: Bits, dim: u32, words: &mut [u32]) {
+        let format = self.native(bits);
+        let (header_at, codes_at, _) = self.places(bits, bytes.len());
+        let half = |at: usize| u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+        let word = |at: usize| half(at) | half(at + 2) << 16;
+        for (i, header_word) in words[..format.header_words() as usize]
+            .iter_mut()
+            .enumerate()
+        {
+            *header_word = word(header_at + 4 * i);
+        }
+        let codes_per_byte = 8 / bits.count() as usize;
+        for column in 0..dim as usize {
+            let shift = column % codes_per_byte * bits.count() as usize;
+            let code =
+                u32::from(bytes[codes_at + column / codes_per_byte] >> shift) & bits.max_code();
+            put_code(words, format, column, code);
+        }
+    }
+
+    /// Where header and codes start in a row of this many bytes, and the room for codes.
+    fn places(self, bits: Bits, row_bytes: usize) -> (usize, usize, usize) {
+        let header = 4 * self.native(bits).header_words() as usize;
+        match self {
+            Self::PyTorch => (row_bytes - header, 0, row_bytes - header),
+            Self::Tbe { .. } => (0, header, row_bytes - header),
+        }
+    }
+}
+
+/// Bytes that hold the codes of a row without padding.
+const fn code_bytes(bits: Bits, dim: u32) -> usize {
+    (dim * bits.count()).div_ceil(8) as usize
+}
+
+/// Checks that an f32 header may and can become f16.
+fn narrowable(words: &[u32], narrow: Narrow, row: usize) -> Result<()> {
+    if narrow == Narrow::Refuse {
+        return Err(Error::Unsupported {
+            what: "an f32 header in a layout with f16 headers".into(),
+            instead: "allow narrowing (--narrow) or quantize with f16 params",
+        });
+    }
+    let header = Header::read(words, Params::F32);
+    for (name, x) in [("scale", header.scale), ("bias", header.bias)] {
+        if x.is_finite() && f16::from_f32(x).is_infinite() {
+            return Err(Error::HeaderRange {
+                row,
+                problem: format!("f16 cannot hold the {name} {x}"),
+                remedy: "keep the f32 header (layout pytorch at 8 bits)",
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every code value at every width, through both layouts and back.
+    #[test]
+    fn every_code_value_survives_both_layouts() {
+        for bits in Bits::ALL {
+            for extra in 0..4 {
+                let dim = bits.max_code() + 1 + extra;
+                for layout in [
+                    Layout::PyTorch,
+                    Layout::Tbe { row_alignment: 1 },
+                    Layout::Tbe { row_alignment: 4 },
+                    Layout::Tbe { row_alignment: 16 },
+                ] {
+                    let format = layout.native(bits);
+                    let mut words = vec![0; format.row_words(dim) as usize];
+                    let header = Header {
+                        scale: 0.5,
+                        bias: -3.25,
+                    };
+                    header.write(&mut words, format.params());
+                    for column in 0..dim {
+                        put_code(
+                            &mut words,
+                            format,
+                            column as usize,
+                            column & bits.max_code(),
+                        );
+                    }
+                    let mut bytes = vec![0; layout.row_bytes(bits, dim) as usize];
+                    layout
+                        .export_row(&words, format, &mut bytes, Narrow::Refuse, 0)
+                        .unwrap();
+                    let mut back = vec![0; words.len()];
+                    layout.import_row(&bytes, bits, dim, &mut back);
+                    assert_eq!(back, words, "{bits:?} {layout:?} dim {dim}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pytorch_puts_the_even_column_in_the_low_nibble_and_the_header_last() {
+        let format = Format::affine(Bits::B4);
+        let mut words = vec![0; format.row_words(3) as usize];
+        Header {
+            scale: 1.0,
+            bias: 2.0,
+        }
+        .write(&mut words, Params::F16);
+        for (column, code) in [(0, 0xa), (1, 0xb), (2, 0xc)] {
+            put_code(&mut words, format, column, code);
+        }
+        let mut bytes = vec![0; 6];
+        Layout::PyTorch
+            .export_row(&words, format, &mut bytes, Narrow::Refuse, 0)
+            .unwrap();
+        assert_eq!(bytes, [0xba, 0x0c, 0x00, 0x3c, 0x00, 0x40]);
+    }
+
+    #[test]
+    fn padding_bits_of_a_foreign_row_are_dropped() {
+        let mut words = [0; 2];
+        Layout::PyTorch.import_row(&[0xff, 0, 0x3c, 0, 0], Bits::B4, 1, &mut words);
+        assert_eq!(words[1], 0xf);
+    }
+}

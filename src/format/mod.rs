@@ -1,0 +1,208 @@
+//! Row formats: which bytes a row has and what they mean. Pure arithmetic.
+//!
+//! `docs/formats.md` draws every layout byte by byte.
+
+mod affine;
+mod layout;
+
+pub(crate) use affine::put_code;
+pub use affine::{AffineRow, Header};
+pub use layout::{Layout, Narrow};
+
+use crate::{Error, Result};
+
+/// Columns that a row may have.
+pub const DIM_RANGE: std::ops::RangeInclusive<u32> = 1..=8192;
+
+/// Bits per code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Bits {
+    /// Two bits, codes 0 to 3.
+    B2,
+    /// Four bits, codes 0 to 15.
+    B4,
+    /// Eight bits, codes 0 to 255.
+    B8,
+}
+
+impl Bits {
+    /// Every width, narrowest first.
+    pub const ALL: [Self; 3] = [Self::B2, Self::B4, Self::B8];
+
+    /// The width as a number.
+    pub const fn count(self) -> u32 {
+        match self {
+            Self::B2 => 2,
+            Self::B4 => 4,
+            Self::B8 => 8,
+        }
+    }
+
+    /// The largest code.
+    pub const fn max_code(self) -> u32 {
+        (1 << self.count()) - 1
+    }
+}
+
+impl TryFrom<u32> for Bits {
+    type Error = Error;
+
+    fn try_from(count: u32) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|bits| bits.count() == count)
+            .ok_or_else(|| Error::Shape {
+                argument: "bits",
+                needed: "2, 4 or 8".into(),
+                got: count.to_string(),
+            })
+    }
+}
+
+/// Type of a row's scale and bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Params {
+    /// Two f16, 4 bytes a row.
+    F16,
+    /// Two f32, 8 bytes a row.
+    F32,
+}
+
+impl Params {
+    /// Both types.
+    pub const ALL: [Self; 2] = [Self::F16, Self::F32];
+
+    /// The type's name in files, labels and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+        }
+    }
+
+    /// What PyTorch stores beside codes of this width: f32 at 8 bits, else f16.
+    pub const fn default_for(bits: Bits) -> Self {
+        match bits {
+            Bits::B8 => Self::F32,
+            Bits::B2 | Bits::B4 => Self::F16,
+        }
+    }
+}
+
+/// What a packed row holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Format {
+    /// `value = scale * code + bias`, scale and bias in the row's header.
+    ///
+    /// Source: the row of FBGEMM's inference TBE, with an f32 header as a further choice.
+    Affine {
+        /// Bits per code.
+        bits: Bits,
+        /// Type of scale and bias.
+        params: Params,
+    },
+}
+
+impl Format {
+    /// Every format.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Bits::ALL.into_iter().flat_map(|bits| {
+            Params::ALL
+                .into_iter()
+                .map(move |params| Self::Affine { bits, params })
+        })
+    }
+
+    /// Affine rows with the header that PyTorch gives this width ([`Params::default_for`]).
+    pub const fn affine(bits: Bits) -> Self {
+        Self::Affine {
+            bits,
+            params: Params::default_for(bits),
+        }
+    }
+
+    /// Bits per code.
+    pub const fn bits(self) -> Bits {
+        match self {
+            Self::Affine { bits, .. } => bits,
+        }
+    }
+
+    /// Type of scale and bias.
+    pub const fn params(self) -> Params {
+        match self {
+            Self::Affine { params, .. } => params,
+        }
+    }
+
+    /// The format's part of every label: `q4h16` is 4-bit codes beside an f16 header.
+    pub const fn label(self) -> &'static str {
+        match (self.bits(), self.params()) {
+            (Bits::B2, Params::F16) => "q2h16",
+            (Bits::B2, Params::F32) => "q2h32",
+            (Bits::B4, Params::F16) => "q4h16",
+            (Bits::B4, Params::F32) => "q4h32",
+            (Bits::B8, Params::F16) => "q8h16",
+            (Bits::B8, Params::F32) => "q8h32",
+        }
+    }
+
+    /// Words of a row's header.
+    pub const fn header_words(self) -> u32 {
+        match self.params() {
+            Params::F16 => 1,
+            Params::F32 => 2,
+        }
+    }
+
+    /// Words of a row: header, then codes, padded with zero bits to whole words.
+    pub const fn row_words(self, dim: u32) -> u32 {
+        self.header_words() + (dim * self.bits().count()).div_ceil(32)
+    }
+
+    /// Bytes from one row to the next.
+    pub const fn row_bytes(self, dim: u32) -> u32 {
+        4 * self.row_words(dim)
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// Refuses a number of columns that no kernel takes.
+pub(crate) fn check_dim(dim: usize) -> Result<u32> {
+    u32::try_from(dim)
+        .ok()
+        .filter(|dim| DIM_RANGE.contains(dim))
+        .ok_or_else(|| Error::Shape {
+            argument: "dim",
+            needed: format!("{} to {}", DIM_RANGE.start(), DIM_RANGE.end()),
+            got: dim.to_string(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_sizes_are_those_of_docs_formats() {
+        let bytes = |bits, params, dim| Format::Affine { bits, params }.row_bytes(dim);
+        assert_eq!(bytes(Bits::B4, Params::F16, 64), 36);
+        assert_eq!(bytes(Bits::B4, Params::F16, 65), 40);
+        assert_eq!(bytes(Bits::B2, Params::F16, 1), 8);
+        assert_eq!(bytes(Bits::B8, Params::F32, 384), 392);
+        assert_eq!(bytes(Bits::B8, Params::F16, 8192), 8196);
+    }
+
+    #[test]
+    fn six_formats_with_six_labels() {
+        let labels: std::collections::BTreeSet<_> = Format::all().map(Format::label).collect();
+        assert_eq!(labels.len(), 6);
+    }
+}

@@ -1,0 +1,140 @@
+//! The door to the kernels: one device, its limits, its compiled pipelines.
+
+use std::sync::Arc;
+
+use super::pipeline::{Cache, Pipeline};
+use super::scope::alive;
+use super::{Dequantize, Lookup, Quantize, QuantizeSpec};
+use crate::shader::{self, Variant};
+use crate::{Error, Format, LookupSpec, Result};
+
+/// Kernels on one device. Cloning shares the pipelines.
+#[derive(Clone, Debug)]
+pub struct Kernels {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    device: wgpu::Device,
+    limits: wgpu::Limits,
+    cache: Cache,
+}
+
+/// Options of [`Kernels::with_options`].
+#[derive(Clone, Debug, Default)]
+pub struct KernelsOptions {
+    /// The engine's own cache of compiled pipelines, where its device has one (Vulkan).
+    pub pipeline_cache: Option<wgpu::PipelineCache>,
+}
+
+impl Kernels {
+    /// Checks the device's limits; compiles nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the device has less than every kernel needs: 8 storage buffers,
+    /// workgroups of 64 lanes, a grid of 65535. wgpu's default limits suffice.
+    pub fn new(device: &wgpu::Device) -> Result<Self> {
+        Self::with_options(device, KernelsOptions::default())
+    }
+
+    /// [`Kernels::new`] with options.
+    ///
+    /// # Errors
+    /// As [`Kernels::new`].
+    pub fn with_options(device: &wgpu::Device, options: KernelsOptions) -> Result<Self> {
+        let limits = device.limits();
+        let required = [
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage,
+                8,
+            ),
+            (
+                "max_bindings_per_bind_group",
+                limits.max_bindings_per_bind_group,
+                8,
+            ),
+            (
+                "max_compute_invocations_per_workgroup",
+                limits.max_compute_invocations_per_workgroup,
+                shader::WORKGROUP,
+            ),
+            (
+                "max_compute_workgroup_size_x",
+                limits.max_compute_workgroup_size_x,
+                shader::WORKGROUP,
+            ),
+            (
+                "max_compute_workgroups_per_dimension",
+                limits.max_compute_workgroups_per_dimension,
+                shader::GRID_WIDTH,
+            ),
+        ];
+        for (name, available, needed) in required {
+            if available < needed {
+                return Err(Error::Limit {
+                    argument: "device",
+                    name,
+                    needed: needed.into(),
+                    available: available.into(),
+                });
+            }
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                device: device.clone(),
+                limits,
+                cache: Cache::new(options.pipeline_cache),
+            }),
+        })
+    }
+
+    /// The lookup kernel of a spec; compiled at the first call for it, then cached.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a weighted max, [`Error::Device`] where the driver refuses the
+    /// shader, [`Error::DeviceLost`].
+    pub fn lookup(&self, spec: LookupSpec) -> Result<Lookup> {
+        spec.check()?;
+        Ok(Lookup::new(
+            self.clone(),
+            spec,
+            self.pipeline(&shader::lookup(&spec))?,
+        ))
+    }
+
+    /// The quantize kernel of a spec; compiled at the first call for it, then cached.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where dim is not 1 to 8192, [`Error::Device`], [`Error::DeviceLost`].
+    pub fn quantize(&self, spec: QuantizeSpec) -> Result<Quantize> {
+        crate::format::check_dim(spec.dim as usize)?;
+        let team = shader::quantize_team(spec.dim);
+        let pipeline = self.pipeline(&shader::quantize(spec.format, spec.method, team))?;
+        Ok(Quantize::new(self.clone(), spec, pipeline))
+    }
+
+    /// The dequantize kernel of a format; compiled at the first call for it, then cached.
+    ///
+    /// # Errors
+    /// [`Error::Device`], [`Error::DeviceLost`].
+    pub fn dequantize(&self, format: Format) -> Result<Dequantize> {
+        let pipeline = self.pipeline(&shader::dequantize(format))?;
+        Ok(Dequantize::new(self.clone(), format, pipeline))
+    }
+
+    /// The device that the kernels run on.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    pub(super) fn limits(&self) -> &wgpu::Limits {
+        &self.inner.limits
+    }
+
+    pub(super) fn pipeline(&self, variant: &Variant) -> Result<Arc<Pipeline>> {
+        alive(self.device())?;
+        self.inner.cache.pipeline(self.device(), variant)
+    }
+}

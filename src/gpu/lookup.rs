@@ -1,0 +1,344 @@
+//! Look rows up and pool them.
+
+use std::sync::Arc;
+
+use super::Table;
+use super::arguments::{Dispatch, Range, Work, missing, range_bytes};
+use super::kernels::Kernels;
+use super::pipeline::Pipeline;
+use super::scope::filled_buffer;
+use crate::shader::{self, CapacityUniform, CountsWords, PreparedWords, lookup_lanes_per_two_rows};
+use crate::{Error, LookupSpec, LookupStatus, Pooling, Result, Weighting};
+
+/// A compiled lookup kernel; see [`Kernels::lookup`].
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    kernels: Kernels,
+    spec: LookupSpec,
+    pipeline: Arc<Pipeline>,
+}
+
+/// How many bags and indices there are.
+#[derive(Clone, Debug)]
+pub enum Counts<'a> {
+    /// Known now.
+    Host {
+        /// Number of bags; not read by a gather.
+        bags: u32,
+        /// Number of indices.
+        indices: u32,
+    },
+    /// In a buffer that an earlier kernel writes: `[bags, indices]`, two u32, usage `STORAGE`.
+    ///
+    /// They are clamped to what the bound ranges hold, so one bind serves every batch.
+    Device(wgpu::BufferBinding<'a>),
+}
+
+/// Buffer ranges of a lookup. Each needs the usage `STORAGE` and the device's offset alignment.
+///
+/// A range whose length would be zero may be `None`.
+/// Longer ranges than needed are fine.
+/// `output` and `status` are written: their buffers may not be read by the same lookup.
+#[derive(Clone, Debug)]
+pub struct LookupArgs<'a> {
+    /// How many bags and indices.
+    pub counts: Counts<'a>,
+    /// `[indices]` u32.
+    pub indices: Option<wgpu::BufferBinding<'a>>,
+    /// `[bags + 1]` u32; `None` for a gather.
+    pub offsets: Option<wgpu::BufferBinding<'a>>,
+    /// `[indices]` f32; `None` where the spec is unweighted.
+    pub weights: Option<wgpu::BufferBinding<'a>>,
+    /// `[bags, dim]` (a gather: `[indices, dim]`) f32 or f16, row-major, rounded up to whole words;
+    /// half a word left over is zeroed.
+    pub output: Option<wgpu::BufferBinding<'a>>,
+    /// [`LookupStatus`], four u32 that the caller set to [`LookupStatus::CLEAR`]; may be `None`.
+    pub status: Option<wgpu::BufferBinding<'a>>,
+}
+
+/// A lookup with its buffers, ready to be recorded any number of times.
+#[derive(Clone, Debug)]
+pub struct BoundLookup {
+    dispatches: Vec<Dispatch>,
+}
+
+impl BoundLookup {
+    /// Records the lookup into the caller's pass: one dispatch, two where counts are on the device,
+    /// none where there is no output. Sets the pipeline and bind group 0.
+    ///
+    /// # Cost
+    /// Allocates, compiles, submits and waits for nothing; cannot fail.
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        for dispatch in &self.dispatches {
+            dispatch.record(pass);
+        }
+    }
+}
+
+/// Rows that the bound ranges hold, and with it their lengths.
+struct Extent {
+    bags: u64,
+    indices: u64,
+}
+
+impl Lookup {
+    pub(super) fn new(kernels: Kernels, spec: LookupSpec, pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            kernels,
+            spec,
+            pipeline,
+        }
+    }
+
+    /// What it computes.
+    pub fn spec(&self) -> LookupSpec {
+        self.spec
+    }
+
+    /// Checks every argument and binds them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a table of another format and for ranges that the spec does not take or
+    /// misses; [`Error::BufferTooSmall`], [`Error::BufferUsage`], [`Error::Misaligned`],
+    /// [`Error::Aliased`], [`Error::Limit`] for ranges; [`Error::DeviceLost`].
+    ///
+    /// # Cost
+    /// Allocates a bind group, 8 bytes of counts (device counts: 40 and a second bind group) and, where
+    /// there is no status, 16 bytes of scratch.
+    /// Compiles `prepare` at the first call with device counts; submits and waits for nothing.
+    pub fn bind(&self, table: &Table, args: LookupArgs<'_>) -> Result<BoundLookup> {
+        self.check_table(table)?;
+        self.check_presence(&args)?;
+        match &args.counts {
+            Counts::Host { bags, indices } => {
+                let extent = Extent {
+                    bags: (*bags).into(),
+                    indices: (*indices).into(),
+                };
+                self.bind_host(table, &args, &extent)
+            }
+            Counts::Device(requested) => {
+                let extent = self.capacity(table, &args)?;
+                self.bind_device(table, &args, &extent, requested)
+            }
+        }
+    }
+
+    fn bind_host(
+        &self,
+        table: &Table,
+        args: &LookupArgs<'_>,
+        extent: &Extent,
+    ) -> Result<BoundLookup> {
+        let rows = self.output_rows(extent);
+        let counts = filled_buffer(
+            self.kernels.device(),
+            "qembed.counts",
+            wgpu::BufferUsages::STORAGE,
+            bytemuck::bytes_of(&CountsWords {
+                bags: extent.bags as u32,
+                indices: extent.indices as u32,
+            }),
+        )?;
+        if rows == 0 {
+            return Ok(BoundLookup { dispatches: vec![] });
+        }
+        let lanes_per_two_rows = u64::from(lookup_lanes_per_two_rows(
+            table.desc().dim,
+            self.spec.output,
+        ));
+        let lanes = (rows * lanes_per_two_rows).div_ceil(2);
+        let work = Work::groups("output", lanes.div_ceil(shader::WORKGROUP.into()))?;
+        let lookup = self.dispatch(table, args, extent, &counts, work)?;
+        Ok(BoundLookup {
+            dispatches: vec![lookup],
+        })
+    }
+
+    fn bind_device(
+        &self,
+        table: &Table,
+        args: &LookupArgs<'_>,
+        extent: &Extent,
+        requested: &wgpu::BufferBinding<'_>,
+    ) -> Result<BoundLookup> {
+        let device = self.kernels.device();
+        let limits = self.kernels.limits();
+        let requested = Range::storage(
+            "requested",
+            requested,
+            size_of::<CountsWords>() as u64,
+            limits,
+        )?;
+        let gather = self.spec.pooling == Pooling::None;
+        let capacity = filled_buffer(
+            device,
+            "qembed.capacity",
+            wgpu::BufferUsages::UNIFORM,
+            bytemuck::bytes_of(&CapacityUniform {
+                bags: extent.bags as u32,
+                indices: extent.indices as u32,
+                lanes_per_two_rows: lookup_lanes_per_two_rows(table.desc().dim, self.spec.output),
+                gather: gather.into(),
+                workgroup: shader::WORKGROUP,
+            }),
+        )?;
+        let prepared = filled_buffer(
+            device,
+            "qembed.prepared",
+            wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::INDIRECT,
+            &[0; size_of::<PreparedWords>()],
+        )?;
+        if self.output_rows(extent) == 0 {
+            return Ok(BoundLookup { dispatches: vec![] });
+        }
+        let ranges = [
+            Range::whole("capacity", &capacity),
+            requested,
+            Range::whole("prepared", &prepared),
+        ];
+        let pipeline = self.kernels.pipeline(&shader::prepare())?;
+        let prepare = Dispatch::new(device, &pipeline, &ranges, Work::Groups([1, 1, 1]))?;
+        let groups_at = std::mem::offset_of!(PreparedWords, groups) as u64;
+        let work = Work::Indirect(prepared.clone(), groups_at);
+        let lookup = self.dispatch(table, args, extent, &prepared, work)?;
+        Ok(BoundLookup {
+            dispatches: vec![prepare, lookup],
+        })
+    }
+
+    /// Checks the ranges against the extent and binds them. `counts` begins with [`CountsWords`].
+    fn dispatch(
+        &self,
+        table: &Table,
+        args: &LookupArgs<'_>,
+        extent: &Extent,
+        counts: &wgpu::Buffer,
+        work: Work,
+    ) -> Result<Dispatch> {
+        let device = self.kernels.device();
+        let limits = self.kernels.limits();
+        let counts = Range::own("counts", counts, 0, size_of::<CountsWords>() as u64);
+        let words = |name, binding, words| read_range(name, binding, 4 * words, &counts, limits);
+        let output_bytes = self.output_rows(extent) * self.row_output_bytes(table);
+        let scratch;
+        let status = match &args.status {
+            Some(status) => {
+                Range::storage("status", status, size_of::<LookupStatus>() as u64, limits)?
+            }
+            // Nobody reads it, but the kernel always has one to write.
+            None => {
+                let clear = bytemuck::bytes_of(&LookupStatus::CLEAR);
+                scratch =
+                    filled_buffer(device, "qembed.status", wgpu::BufferUsages::STORAGE, clear)?;
+                Range::whole("status", &scratch)
+            }
+        };
+        let output = args.output.as_ref().ok_or_else(|| missing("output"))?;
+        let ranges = [
+            table.uniform_range(),
+            table.rows_range(),
+            words("indices", args.indices.as_ref(), extent.indices)?,
+            words("offsets", args.offsets.as_ref(), self.offsets_len(extent))?,
+            words("weights", args.weights.as_ref(), self.weights_len(extent))?,
+            Range::storage("output", output, output_bytes, limits)?,
+            status,
+            counts.clone(),
+        ];
+        Dispatch::new(device, &self.pipeline, &ranges, work)
+    }
+
+    /// What the ranges hold where the counts come from the device.
+    fn capacity(&self, table: &Table, args: &LookupArgs<'_>) -> Result<Extent> {
+        let words = |name, binding: &Option<wgpu::BufferBinding<'_>>| match binding {
+            Some(binding) => range_bytes(name, binding).map(|bytes| bytes / 4),
+            None => Err(missing(name)),
+        };
+        let mut indices = words("indices", &args.indices)?;
+        if self.spec.weighting == Weighting::Weighted {
+            indices = indices.min(words("weights", &args.weights)?);
+        }
+        let output_rows = 4 * words("output", &args.output)? / self.row_output_bytes(table);
+        if self.spec.pooling == Pooling::None {
+            let indices = indices.min(output_rows);
+            return Ok(Extent { bags: 0, indices });
+        }
+        let bags = words("offsets", &args.offsets)?
+            .saturating_sub(1)
+            .min(output_rows);
+        Ok(Extent { bags, indices })
+    }
+
+    fn output_rows(&self, extent: &Extent) -> u64 {
+        match self.spec.pooling {
+            Pooling::None => extent.indices,
+            Pooling::Sum | Pooling::Mean | Pooling::Max => extent.bags,
+        }
+    }
+
+    fn row_output_bytes(&self, table: &Table) -> u64 {
+        u64::from(table.desc().dim) * self.spec.output.bytes()
+    }
+
+    fn offsets_len(&self, extent: &Extent) -> u64 {
+        match self.spec.pooling {
+            Pooling::None => 0,
+            Pooling::Sum | Pooling::Mean | Pooling::Max => extent.bags + 1,
+        }
+    }
+
+    fn weights_len(&self, extent: &Extent) -> u64 {
+        match self.spec.weighting {
+            Weighting::Unweighted => 0,
+            Weighting::Weighted => extent.indices,
+        }
+    }
+
+    fn check_table(&self, table: &Table) -> Result<()> {
+        if table.desc().format == self.spec.format {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            argument: "table",
+            needed: format!("rows of format {} (the lookup's spec)", self.spec.format),
+            got: table.desc().format.to_string(),
+        })
+    }
+
+    /// Refuses ranges that the spec does not read: they hint at a wrong spec.
+    fn check_presence(&self, args: &LookupArgs<'_>) -> Result<()> {
+        let unread = [
+            (
+                "offsets",
+                args.offsets.is_some() && self.spec.pooling == Pooling::None,
+            ),
+            (
+                "weights",
+                args.weights.is_some() && self.spec.weighting == Weighting::Unweighted,
+            ),
+        ];
+        match unread.into_iter().find(|(_, unread)| *unread) {
+            None => Ok(()),
+            Some((argument, _)) => Err(Error::Shape {
+                argument,
+                needed: format!("None for {}", self.spec.label()),
+                got: "a range".into(),
+            }),
+        }
+    }
+}
+
+/// A range to read, or a stand-in that is never empty where it has no bytes.
+fn read_range<'a>(
+    name: &'static str,
+    binding: Option<&wgpu::BufferBinding<'a>>,
+    bytes: u64,
+    stand_in: &Range<'a>,
+    limits: &wgpu::Limits,
+) -> Result<Range<'a>> {
+    match (bytes, binding) {
+        (0, _) => Ok(stand_in.renamed(name)),
+        (_, Some(binding)) => Range::storage(name, binding, bytes, limits),
+        (_, None) => Err(missing(name)),
+    }
+}

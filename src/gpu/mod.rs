@@ -1,0 +1,20 @@
+//! Kernels on the caller's device. The only wing that imports wgpu.
+//!
+//! Nothing here submits, waits or reads back; `bind` checks everything, `record` cannot fail.
+
+mod arguments;
+mod dequantize;
+mod kernels;
+mod lookup;
+mod pipeline;
+mod quantize;
+mod scope;
+mod table;
+
+pub use dequantize::{BoundDequantize, Dequantize, DequantizeArgs};
+pub use kernels::{Kernels, KernelsOptions};
+pub use lookup::{BoundLookup, Counts, Lookup, LookupArgs};
+pub use quantize::{BoundQuantize, Quantize, QuantizeArgs, QuantizeSpec};
+#[cfg(feature = "session")]
+pub(crate) use scope::{buffer, checked};
+pub use table::{Table, TableBuffers, TableDesc};

@@ -1,0 +1,119 @@
+//! f32 rows to packed rows.
+
+use std::ops::Range as Rows;
+use std::sync::Arc;
+
+use super::Table;
+use super::arguments::{Dispatch, Range, Work, check_target, missing, row_range};
+use super::kernels::Kernels;
+use super::pipeline::Pipeline;
+use super::scope::filled_buffer;
+use crate::shader::{self, quantize_team};
+use crate::{Format, Method, QuantizeStatus, Result};
+
+/// A compiled quantize kernel; see [`Kernels::quantize`].
+#[derive(Clone, Debug)]
+pub struct Quantize {
+    kernels: Kernels,
+    spec: QuantizeSpec,
+    pipeline: Arc<Pipeline>,
+}
+
+/// Which quantize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QuantizeSpec {
+    /// Format of the rows to write.
+    pub format: Format,
+    /// How scale and bias are chosen.
+    pub method: Method,
+    /// Number of columns: it decides how many lanes share a row.
+    pub dim: u32,
+}
+
+/// Arguments of [`Quantize::bind`].
+#[derive(Clone, Debug)]
+pub struct QuantizeArgs<'a> {
+    /// Rows of the table to write.
+    pub rows: Rows<u32>,
+    /// `[rows.len(), dim]` f32, row-major; may be `None` where there are no rows.
+    pub values: Option<wgpu::BufferBinding<'a>>,
+    /// Written: [`QuantizeStatus`], four u32 that the caller set to [`QuantizeStatus::CLEAR`]; may be
+    /// `None`.
+    pub status: Option<wgpu::BufferBinding<'a>>,
+}
+
+/// A quantize with its buffers, ready to be recorded any number of times.
+#[derive(Clone, Debug)]
+pub struct BoundQuantize {
+    dispatch: Option<Dispatch>,
+}
+
+impl BoundQuantize {
+    /// Records one dispatch, none where there are no rows. Sets the pipeline and bind group 0.
+    ///
+    /// # Cost
+    /// Allocates, compiles, submits and waits for nothing; cannot fail.
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        if let Some(dispatch) = &self.dispatch {
+            dispatch.record(pass);
+        }
+    }
+}
+
+impl Quantize {
+    pub(super) fn new(kernels: Kernels, spec: QuantizeSpec, pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            kernels,
+            spec,
+            pipeline,
+        }
+    }
+
+    /// Checks every argument and binds them. The table's rows are written, the others left alone.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] for a table of another format or dim and rows outside it, and what is
+    /// wrong with a range; [`crate::Error::Limit`]; [`crate::Error::DeviceLost`].
+    ///
+    /// # Cost
+    /// Allocates a bind group, a uniform of 8 bytes and, where there is no status, 16 bytes of
+    /// scratch. Compiles, submits and waits for nothing.
+    pub fn bind(&self, table: &Table, args: QuantizeArgs<'_>) -> Result<BoundQuantize> {
+        check_target(table, self.spec.format, self.spec.dim)?;
+        let device = self.kernels.device();
+        let limits = self.kernels.limits();
+        let range = row_range(&self.kernels, table, &args.rows)?;
+        let rows = args.rows.len() as u64;
+        if rows == 0 {
+            return Ok(BoundQuantize { dispatch: None });
+        }
+        let values = args.values.as_ref().ok_or_else(|| missing("values"))?;
+        let value_bytes = 4 * rows * u64::from(self.spec.dim);
+        let scratch;
+        let status = match &args.status {
+            Some(status) => {
+                Range::storage("status", status, size_of::<QuantizeStatus>() as u64, limits)?
+            }
+            // Nobody reads it, but the kernel always has one to write.
+            None => {
+                let clear = bytemuck::bytes_of(&QuantizeStatus::CLEAR);
+                scratch =
+                    filled_buffer(device, "qembed.status", wgpu::BufferUsages::STORAGE, clear)?;
+                Range::whole("status", &scratch)
+            }
+        };
+        let ranges = [
+            table.uniform_range(),
+            Range::whole("range", &range),
+            Range::storage("values", values, value_bytes, limits)?,
+            table.rows_range(),
+            status,
+        ];
+        let rows_per_group = u64::from(shader::WORKGROUP / quantize_team(self.spec.dim));
+        let work = Work::groups("rows", rows.div_ceil(rows_per_group))?;
+        let dispatch = Dispatch::new(device, &self.pipeline, &ranges, work)?;
+        Ok(BoundQuantize {
+            dispatch: Some(dispatch),
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! qembed
+
+mod error;
+mod format;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+pub mod reference;
+#[cfg(feature = "session")]
+mod session;
+pub mod shader;
+mod spec;
+mod table;
+pub mod verify;
+
+pub use error::{Error, Result};
+pub use format::{AffineRow, Bits, DIM_RANGE, Format, Header, Layout, Narrow, Params};
+pub use reference::{Method, RowProblem};
+#[cfg(feature = "session")]
+pub use session::{Adapters, Looked, LookupRequest, OutOfRange, Session, Values};
+pub use spec::{LookupSpec, LookupStatus, Output, Pooling, QuantizeStatus, Weighting};
+pub use table::PackedTable;
+#[cfg(feature = "gpu")]
+pub use wgpu;

@@ -1,0 +1,28 @@
+//! Codes back to values.
+
+use super::exact;
+use crate::{AffineRow, PackedTable};
+
+/// The value of one column: `rn(rn(scale * code) + bias)`.
+///
+/// Subnormal headers count as zero; a zero value is +0; NaN and infinity propagate.
+///
+/// # Source
+/// The two roundings of `scale * code + bias` in f32. With an f16 header the product is exact, so
+/// a fused multiply-add gives the same bits; with an f32 header it may not (PyTorch fuses it).
+pub fn row_value(row: AffineRow<'_>, column: usize) -> f32 {
+    let header = row.header();
+    let product = exact::mul(exact::input(header.scale), row.code(column) as f32);
+    exact::add(product, exact::input(header.bias))
+}
+
+/// Every value of the table, `[rows, dim]`, row-major.
+pub fn dequantize(table: &PackedTable) -> Vec<f32> {
+    let mut values = Vec::with_capacity(table.rows() as usize * table.dim() as usize);
+    for row in 0..table.rows() as usize {
+        for column in 0..table.dim() as usize {
+            values.push(row_value(table.row(row), column));
+        }
+    }
+    values
+}

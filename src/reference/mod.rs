@@ -1,0 +1,14 @@
+//! The specification: what every kernel must compute, naive, slow and obviously right.
+//!
+//! It shares no code with the kernels but the row formats' positions.
+//! GPU kernels and CPU engines are tested against it, and it is tested against hand-computed
+//! literals and PyTorch's own output (`docs/testing.md`).
+
+mod dequantize;
+mod exact;
+mod lookup;
+mod quantize;
+
+pub use dequantize::{dequantize, row_value};
+pub use lookup::{LookupArgs, Pooled, lookup};
+pub use quantize::{Method, RowProblem, quantize_row};

@@ -1,0 +1,576 @@
+//! The blocking convenience: owns a device, uploads, submits, waits, reads back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use half::f16;
+
+use crate::format::check_dim;
+use crate::gpu::{
+    Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, QuantizeSpec, Table, TableDesc,
+};
+use crate::table::rows_of;
+use crate::{
+    Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus,
+    Result, RowProblem, Weighting,
+};
+
+/// A device of one's own, and the kernels on it.
+///
+/// Every call allocates, submits and blocks until its result is there.
+/// An engine that owns a device uses [`Kernels`] instead; [`Session::kernels`], [`Session::device`]
+/// and [`Session::queue`] lead from here to there.
+#[derive(Debug)]
+pub struct Session {
+    info: wgpu::AdapterInfo,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    kernels: Kernels,
+    lost: Arc<AtomicBool>,
+}
+
+/// Which adapters a session takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Adapters {
+    /// Hardware first, software where there is none.
+    #[default]
+    Any,
+    /// Hardware alone.
+    Hardware,
+}
+
+/// What a bad index or a bad bag does to [`Session::lookup`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OutOfRange {
+    /// It is an error.
+    #[default]
+    Error,
+    /// It contributes nothing; [`Looked::status`] counts it.
+    Skip,
+}
+
+/// Arguments of [`Session::lookup`].
+#[derive(Clone, Copy, Debug)]
+pub struct LookupRequest<'a> {
+    /// How bags are pooled.
+    pub pooling: Pooling,
+    /// Rows to look up.
+    pub indices: &'a [u32],
+    /// Where bags begin, bags + 1 entries; ignored by [`Pooling::None`], needed by the others.
+    pub offsets: Option<&'a [u32]>,
+    /// One weight for every index.
+    pub weights: Option<&'a [f32]>,
+    /// Type of the output.
+    pub output: Output,
+    /// What bad indices and bad bags do.
+    pub out_of_range: OutOfRange,
+}
+
+/// Result of [`Session::lookup`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Looked {
+    /// `[bags, dim]` (a gather: `[indices, dim]`), row-major.
+    pub values: Values,
+    /// Bad indices and bad bags.
+    pub status: LookupStatus,
+}
+
+/// Values of either type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// f32.
+    F32(Vec<f32>),
+    /// f16.
+    F16(Vec<f16>),
+}
+
+impl Values {
+    /// The values as f32; exact.
+    pub fn into_f32(self) -> Vec<f32> {
+        match self {
+            Self::F32(values) => values,
+            Self::F16(values) => values.into_iter().map(f16::to_f32).collect(),
+        }
+    }
+}
+
+impl Session {
+    /// Opens the best adapter: hardware before software.
+    ///
+    /// wgpu's environment variables choose among several: `WGPU_BACKEND`, `WGPU_ADAPTER_NAME`.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`], [`Error::Device`], [`Error::Limit`].
+    pub fn new() -> Result<Self> {
+        Self::open(Adapters::Any)
+    }
+
+    /// Opens the best adapter of a kind.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn open(adapters: Adapters) -> Result<Self> {
+        let (wanted, least) = match adapters {
+            Adapters::Any => ("GPU adapter", Rank::Software),
+            Adapters::Hardware => ("hardware GPU adapter", Rank::Other),
+        };
+        let adapter = available_adapters()
+            .into_iter()
+            .filter(|adapter| rank(&adapter.get_info()) >= least)
+            // `max_by_key` takes the last of equals; the driver lists its preference first.
+            .rev()
+            .max_by_key(|adapter| rank(&adapter.get_info()))
+            .ok_or(Error::NoAdapter { wanted })?;
+        Self::from_adapter(&adapter)
+    }
+
+    /// Opens a device on an adapter, with all the limits that it offers.
+    fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("qembed"),
+            required_limits: adapter.limits(),
+            ..Default::default()
+        }))
+        .map_err(|error| Error::Device(error.to_string()))?;
+        let lost = Arc::new(AtomicBool::new(false));
+        let flag = lost.clone();
+        device.set_device_lost_callback(move |_, _| flag.store(true, Ordering::Release));
+        Ok(Self {
+            info: adapter.get_info(),
+            kernels: Kernels::new(&device)?,
+            device,
+            queue,
+            lost,
+        })
+    }
+
+    /// The adapters that [`Session::open`] chooses from.
+    pub fn adapters() -> Vec<wgpu::AdapterInfo> {
+        available_adapters()
+            .iter()
+            .map(wgpu::Adapter::get_info)
+            .collect()
+    }
+
+    /// The adapter in use.
+    pub fn adapter(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
+    /// The kernels, to be recorded into a pass of one's own.
+    pub fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// Copies a table to the device.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the device cannot hold it in one binding, [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`].
+    pub fn upload(&self, packed: &PackedTable) -> Result<Table> {
+        self.kernels.upload(&self.queue, packed)
+    }
+
+    /// Copies a table back to the host.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn download(&self, table: &Table) -> Result<PackedTable> {
+        let desc = table.desc();
+        let rows = table.rows();
+        let mut words = self.read(rows.buffer, rows.offset, desc.bytes())?;
+        words.truncate((desc.bytes() / 4) as usize);
+        PackedTable::from_words(desc.format, desc.dim as usize, words)
+    }
+
+    /// Quantizes `values`, `[rows, dim]` row-major, into a table on the device.
+    ///
+    /// # Errors
+    /// Those of [`PackedTable::quantize`], found by the kernel; [`Error::Limit`],
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn quantize(
+        &self,
+        values: &[f32],
+        dim: usize,
+        format: Format,
+        method: Method,
+    ) -> Result<Table> {
+        let (table, status) = self.quantize_counting(values, dim, format, method)?;
+        let first = status.first_not_finite.min(status.first_out_of_range);
+        if first == u32::MAX {
+            return Ok(table);
+        }
+        let row = first as usize;
+        let values = &values[row * dim..][..dim];
+        let mut words = vec![0; format.row_words(dim as u32) as usize];
+        let problem = crate::reference::quantize_row(values, format, &mut words);
+        Err(match problem {
+            Some(problem) => RowProblem::error(problem, row, values, format),
+            None => Error::Device(format!("row {row} was refused, though it can be quantized")),
+        })
+    }
+
+    /// [`Session::quantize`] that stores rows with a problem as zeros and counts them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn quantize_counting(
+        &self,
+        values: &[f32],
+        dim: usize,
+        format: Format,
+        method: Method,
+    ) -> Result<(Table, QuantizeStatus)> {
+        let rows = rows_of(values, dim)?;
+        let dim = check_dim(dim)?;
+        let table = self.kernels.allocate(TableDesc { format, rows, dim })?;
+        let kernel = self.kernels.quantize(QuantizeSpec {
+            format,
+            method,
+            dim,
+        })?;
+        let values = self.filled("values", bytemuck::cast_slice(values))?;
+        let status = self.filled("status", bytemuck::bytes_of(&QuantizeStatus::CLEAR))?;
+        let bound = kernel.bind(
+            &table,
+            QuantizeArgs {
+                rows: 0..rows,
+                values: Some(values.as_entire_buffer_binding()),
+                status: Some(status.as_entire_buffer_binding()),
+            },
+        )?;
+        self.submit(|pass| bound.record(pass))?;
+        let words = self.read(&status, 0, size_of::<QuantizeStatus>() as u64)?;
+        Ok((
+            table,
+            bytemuck::pod_read_unaligned(bytemuck::cast_slice(&words)),
+        ))
+    }
+
+    /// Every value of a table, `[rows, dim]`, row-major; the reference's bits.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the device cannot hold them in one binding, [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`].
+    pub fn dequantize(&self, table: &Table) -> Result<Vec<f32>> {
+        let desc = table.desc();
+        let kernel = self.kernels.dequantize(desc.format)?;
+        let size = 4 * u64::from(desc.rows) * u64::from(desc.dim);
+        let values = self.buffer("values", size)?;
+        let bound = kernel.bind(
+            table,
+            DequantizeArgs {
+                rows: 0..desc.rows,
+                values: Some(values.as_entire_buffer_binding()),
+            },
+        )?;
+        self.submit(|pass| bound.record(pass))?;
+        let words = self.read(&values, 0, size)?;
+        Ok(bytemuck::cast_vec(words))
+    }
+
+    /// The rows at `indices`, `[indices, dim]`; the reference's bits.
+    ///
+    /// # Errors
+    /// [`Error::IndexOutOfRange`]; [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn gather(&self, table: &Table, indices: &[u32]) -> Result<Vec<f32>> {
+        let request = LookupRequest {
+            pooling: Pooling::None,
+            indices,
+            offsets: None,
+            weights: None,
+            output: Output::F32,
+            out_of_range: OutOfRange::Error,
+        };
+        Ok(self.lookup(table, request)?.values.into_f32())
+    }
+
+    /// Pools the rows of every bag, `[bags, dim]`; `offsets` has bags + 1 entries.
+    ///
+    /// # Errors
+    /// [`Error::IndexOutOfRange`], [`Error::Offsets`]; [`Error::Limit`], [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`].
+    pub fn pool(
+        &self,
+        table: &Table,
+        indices: &[u32],
+        offsets: &[u32],
+        pooling: Pooling,
+    ) -> Result<Vec<f32>> {
+        let request = LookupRequest {
+            pooling,
+            indices,
+            offsets: Some(offsets),
+            weights: None,
+            output: Output::F32,
+            out_of_range: OutOfRange::Error,
+        };
+        Ok(self.lookup(table, request)?.values.into_f32())
+    }
+
+    /// Any lookup.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a weighted max, [`Error::Shape`] where lengths do not fit;
+    /// [`Error::IndexOutOfRange`] and [`Error::Offsets`] unless they are to be skipped;
+    /// [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn lookup(&self, table: &Table, request: LookupRequest<'_>) -> Result<Looked> {
+        let (bags, offsets) = check_request(&request)?;
+        let spec = LookupSpec {
+            format: table.desc().format,
+            pooling: request.pooling,
+            weighting: match request.weights {
+                Some(_) => Weighting::Weighted,
+                None => Weighting::Unweighted,
+            },
+            output: request.output,
+        };
+        let kernel = self.kernels.lookup(spec)?;
+        let elements = u64::from(bags) * u64::from(table.desc().dim);
+        let output_bytes = elements * request.output.bytes();
+
+        let indices = self.filled("indices", bytemuck::cast_slice(request.indices))?;
+        let offsets = match offsets {
+            Some(offsets) => Some(self.filled("offsets", bytemuck::cast_slice(offsets))?),
+            None => None,
+        };
+        let weights = match request.weights {
+            Some(weights) => Some(self.filled("weights", bytemuck::cast_slice(weights))?),
+            None => None,
+        };
+        let output = self.buffer("output", output_bytes)?;
+        let status = self.filled("status", bytemuck::bytes_of(&LookupStatus::CLEAR))?;
+        let bound = kernel.bind(
+            table,
+            LookupArgs {
+                counts: Counts::Host {
+                    bags,
+                    indices: request.indices.len() as u32,
+                },
+                indices: Some(indices.as_entire_buffer_binding()),
+                offsets: offsets
+                    .as_ref()
+                    .map(|buffer| buffer.as_entire_buffer_binding()),
+                weights: weights
+                    .as_ref()
+                    .map(|buffer| buffer.as_entire_buffer_binding()),
+                output: Some(output.as_entire_buffer_binding()),
+                status: Some(status.as_entire_buffer_binding()),
+            },
+        )?;
+        self.submit(|pass| bound.record(pass))?;
+
+        let words = self.read(&status, 0, size_of::<LookupStatus>() as u64)?;
+        let status: LookupStatus = bytemuck::pod_read_unaligned(bytemuck::cast_slice(&words));
+        if request.out_of_range == OutOfRange::Error {
+            refuse(&status, &request, table.desc().rows)?;
+        }
+        let words = self.read(&output, 0, output_bytes)?;
+        let values = match request.output {
+            Output::F32 => Values::F32(bytemuck::cast_vec(words)),
+            Output::F16 => {
+                let mut halves = bytemuck::cast_slice::<u32, f16>(&words).to_vec();
+                halves.truncate(elements as usize);
+                Values::F16(halves)
+            }
+        };
+        Ok(Looked { values, status })
+    }
+
+    /// A storage buffer with these contents; never empty, so that it can be bound.
+    pub(crate) fn filled(&self, argument: &'static str, contents: &[u8]) -> Result<wgpu::Buffer> {
+        let buffer = self.buffer(argument, contents.len() as u64)?;
+        crate::gpu::checked(&self.device, argument, contents.len() as u64, || {
+            self.queue.write_buffer(&buffer, 0, contents);
+        })?;
+        Ok(buffer)
+    }
+
+    /// A storage buffer of at least this many bytes; never empty, so that it can be bound.
+    fn buffer(&self, argument: &'static str, bytes: u64) -> Result<wgpu::Buffer> {
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        crate::gpu::buffer(&self.device, argument, bytes, usage)
+    }
+
+    /// Records into one compute pass and submits it.
+    pub(crate) fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> Result<()> {
+        crate::gpu::checked(&self.device, "submit", 0, || {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            record(&mut encoder.begin_compute_pass(&Default::default()));
+            self.queue.submit([encoder.finish()]);
+        })?;
+        self.alive()
+    }
+
+    /// Copies a range back, as whole words, and waits for it.
+    pub(crate) fn read(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u32>> {
+        let size = bytes.next_multiple_of(4);
+        if size == 0 {
+            return Ok(vec![]);
+        }
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = crate::gpu::buffer(&self.device, "read-back", size, usage)?;
+        crate::gpu::checked(&self.device, "read-back", size, || {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, size);
+            self.queue.submit([encoder.finish()]);
+            staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+        })?;
+        self.wait()?;
+        let mapped = staging
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|_| self.failed("the device did not return its result"))?;
+        let mut words = vec![0u32; (size / 4) as usize];
+        bytemuck::cast_slice_mut(&mut words).copy_from_slice(&mapped);
+        Ok(words)
+    }
+
+    /// Waits until everything submitted is done.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn wait(&self) -> Result<()> {
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|error| self.failed(&error.to_string()))?;
+        self.alive()
+    }
+
+    fn alive(&self) -> Result<()> {
+        if self.lost.load(Ordering::Acquire) {
+            return Err(Error::DeviceLost);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, problem: &str) -> Error {
+        match self.alive() {
+            Err(lost) => lost,
+            Ok(()) => Error::Device(problem.into()),
+        }
+    }
+}
+
+/// How much an adapter is preferred.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Software,
+    Other,
+    Virtual,
+    Integrated,
+    Discrete,
+}
+
+fn rank(info: &wgpu::AdapterInfo) -> Rank {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => Rank::Discrete,
+        wgpu::DeviceType::IntegratedGpu => Rank::Integrated,
+        wgpu::DeviceType::VirtualGpu => Rank::Virtual,
+        wgpu::DeviceType::Other => Rank::Other,
+        wgpu::DeviceType::Cpu => Rank::Software,
+    }
+}
+
+/// Adapters of the backends built in, filtered by wgpu's environment variables.
+fn available_adapters() -> Vec<wgpu::Adapter> {
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let backends = descriptor.backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    if let Ok(name) = std::env::var("WGPU_ADAPTER_NAME") {
+        let name = name.to_lowercase();
+        adapters.retain(|adapter| adapter.get_info().name.to_lowercase().contains(&name));
+    }
+    adapters
+}
+
+/// Checks what the host sees; gives the number of output rows, and the offsets that are read.
+fn check_request<'a>(request: &LookupRequest<'a>) -> Result<(u32, Option<&'a [u32]>)> {
+    let indices = request.indices.len();
+    let fits = |argument, length: usize| {
+        u32::try_from(length).map_err(|_| Error::Shape {
+            argument,
+            needed: format!("at most {} entries", u32::MAX),
+            got: length.to_string(),
+        })
+    };
+    if let Some(weights) = request.weights
+        && weights.len() != indices
+    {
+        return Err(Error::Shape {
+            argument: "weights",
+            needed: format!("{indices}, one for every index"),
+            got: weights.len().to_string(),
+        });
+    }
+    match (request.pooling, request.offsets) {
+        (Pooling::None, _) => Ok((fits("indices", indices)?, None)),
+        (_, Some([])) | (_, None) => Err(Error::Shape {
+            argument: "offsets",
+            needed: "bags + 1 entries, at least one, to pool".into(),
+            got: "none".into(),
+        }),
+        (_, Some(offsets)) => {
+            if request.out_of_range == OutOfRange::Error {
+                check_ends(offsets, indices)?;
+            }
+            fits("indices", indices)?;
+            Ok((fits("offsets", offsets.len() - 1)?, Some(offsets)))
+        }
+    }
+}
+
+/// Refuses offsets that leave indices before the first bag or after the last.
+fn check_ends(offsets: &[u32], indices: usize) -> Result<()> {
+    let last = offsets.len().saturating_sub(2);
+    let ends = [
+        (0, offsets[0] == 0),
+        (last, offsets[offsets.len() - 1] as usize == indices),
+    ];
+    match ends.into_iter().find(|(_, good)| !good) {
+        None => Ok(()),
+        Some((bag, _)) => Err(bad_bag(offsets, bag, indices)),
+    }
+}
+
+fn bad_bag(offsets: &[u32], bag: usize, indices: usize) -> Error {
+    Error::Offsets {
+        bag,
+        begin: offsets[bag],
+        end: offsets[(bag + 1).min(offsets.len() - 1)],
+        indices,
+    }
+}
+
+/// Turns what the kernel counted into an error.
+fn refuse(status: &LookupStatus, request: &LookupRequest<'_>, rows: u32) -> Result<()> {
+    if let (1.., Some(offsets)) = (status.bad_bags, request.offsets) {
+        return Err(bad_bag(
+            offsets,
+            status.first_bag as usize,
+            request.indices.len(),
+        ));
+    }
+    if status.bad_indices > 0 {
+        let position = status.first_position as usize;
+        return Err(Error::IndexOutOfRange {
+            position,
+            index: request.indices[position],
+            rows,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The kernels as WGSL text, with everything that a pipeline is made from.
+//!
+//! Knows no wgpu: an engine that builds its own pipelines needs only this module.
+//! A [`Variant`] names its source, entry point, pipeline-overridable constants and bindings, all in
+//! bind group 0. The head of each file under `shaders/` says what the bindings hold and what the
+//! host must guarantee.
+
+mod variants;
+
+pub use variants::{all, dequantize, lookup, prepare, quantize, quantize_team};
+
+/// Lanes of a workgroup, in every kernel but `prepare`, which has one.
+pub const WORKGROUP: u32 = 64;
+
+/// Workgroups beyond this many in x continue in the next y.
+pub const GRID_WIDTH: u32 = 65535;
+
+/// The fragment that holds all arithmetic of kernels that promise bits.
+pub const EXACT: &str = include_str!("../../shaders/exact.wgsl");
+
+/// How a kernel reaches a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A uniform buffer.
+    Uniform,
+    /// A read-only storage buffer.
+    Read,
+    /// A read-write storage buffer.
+    ReadWrite,
+}
+
+/// One buffer of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Its number in bind group 0.
+    pub number: u32,
+    /// The WGSL variable.
+    pub name: &'static str,
+    /// How the kernel reaches it.
+    pub access: Access,
+}
+
+/// What a kernel's output is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// The reference's bits, on every device.
+    Bits,
+    /// The bound of `docs/accuracy.md`.
+    Bound,
+}
+
+/// One kernel, specialised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// Its name everywhere.
+    pub label: String,
+    /// The whole module.
+    pub source: &'static str,
+    /// The entry point.
+    pub entry_point: &'static str,
+    /// Pipeline-overridable constants; none has a default.
+    pub constants: Vec<(&'static str, f64)>,
+    /// Every buffer that the entry point reaches.
+    pub bindings: &'static [Binding],
+    /// What its output is compared with.
+    pub promise: Promise,
+}
+
+/// The uniform at binding 0 of every kernel that has a table.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct TableUniform {
+    /// Rows of the table.
+    pub rows: u32,
+    /// Columns of the table.
+    pub dim: u32,
+    /// Words from one row to the next.
+    pub row_words: u32,
+    /// Must be 0.
+    pub zero: u32,
+}
+
+/// Binding 1 of `lookup`, and what `prepare` reads.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct CountsWords {
+    /// Number of bags; not read by a gather.
+    pub bags: u32,
+    /// Number of indices.
+    pub indices: u32,
+}
+
+/// Binding 1 of `quantize` and `dequantize`.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct RowRangeUniform {
+    /// First row of the table.
+    pub first_row: u32,
+    /// Number of rows.
+    pub rows: u32,
+}
+
+/// Binding 0 of `prepare`.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct CapacityUniform {
+    /// Bags that the bound ranges hold.
+    pub bags: u32,
+    /// Indices that the bound ranges hold.
+    pub indices: u32,
+    /// Lanes of the lookup for two rows of output.
+    pub lanes_per_two_rows: u32,
+    /// 1 where every index makes an output row.
+    pub gather: u32,
+    /// Lanes of the lookup's workgroup.
+    pub workgroup: u32,
+}
+
+/// What `prepare` writes: the counts, then the arguments of the indirect dispatch.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct PreparedWords {
+    /// The counts, clamped.
+    pub counts: CountsWords,
+    /// Workgroups in x, y, z.
+    pub groups: [u32; 3],
+}
+
+/// Folds a number of workgroups into two dimensions; `None` where even they do not hold it.
+pub fn grid(groups: u64) -> Option<[u32; 3]> {
+    let width = u64::from(GRID_WIDTH);
+    let y = groups.div_ceil(width);
+    (y <= width).then(|| [groups.min(width) as u32, y as u32, 1])
+}
+
+/// Lanes of a lookup for two rows of output of `dim` columns.
+///
+/// A lane owns four columns of a row, or one word of output where f16 rows have an odd length.
+pub const fn lookup_lanes_per_two_rows(dim: u32, output: crate::Output) -> u32 {
+    match output {
+        crate::Output::F16 if dim % 2 == 1 => dim,
+        crate::Output::F16 | crate::Output::F32 => 2 * dim.div_ceil(4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_folds_at_its_width_and_holds_every_group() {
+        assert_eq!(grid(0), Some([0, 0, 1]));
+        assert_eq!(grid(65535), Some([65535, 1, 1]));
+        assert_eq!(grid(65536), Some([65535, 2, 1]));
+        assert_eq!(grid(65535 * 65535), Some([65535, 65535, 1]));
+        assert_eq!(grid(65535 * 65535 + 1), None);
+    }
+}

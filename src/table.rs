@@ -1,0 +1,162 @@
+//! A packed table on the host.
+
+use crate::format::{AffineRow, Bits, Format, Layout, Narrow, check_dim};
+use crate::{Error, Result};
+
+/// `rows` x `dim` values in one [`Format`], on the host.
+///
+/// Rows lie one after the other, [`Format::row_words`] words each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackedTable {
+    format: Format,
+    rows: u32,
+    dim: u32,
+    words: Vec<u32>,
+}
+
+impl PackedTable {
+    /// Wraps words that are already packed; their number gives the rows.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `dim` is not 1 to 8192, where `words` is not a whole number of rows,
+    /// and where there are more rows than a u32 index reaches.
+    pub fn from_words(format: Format, dim: usize, words: Vec<u32>) -> Result<Self> {
+        let dim = check_dim(dim)?;
+        let row_words = format.row_words(dim) as usize;
+        if !words.len().is_multiple_of(row_words) {
+            return Err(Error::Shape {
+                argument: "words",
+                needed: format!("a multiple of {row_words} words (one {format} row of dim {dim})"),
+                got: words.len().to_string(),
+            });
+        }
+        let rows = check_rows(words.len() / row_words)?;
+        Ok(Self {
+            format,
+            rows,
+            dim,
+            words,
+        })
+    }
+
+    /// Reads rows of another library's layout, without loss.
+    ///
+    /// The table gets the format [`Layout::native`]; padding bits are dropped.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `bytes` is not a whole number of rows, or `dim` or the number of rows
+    /// is out of range.
+    pub fn import(layout: Layout, bits: Bits, dim: usize, bytes: &[u8]) -> Result<Self> {
+        let columns = check_dim(dim)?;
+        let format = layout.native(bits);
+        let row_bytes = layout.row_bytes(bits, columns) as usize;
+        if !bytes.len().is_multiple_of(row_bytes) {
+            return Err(Error::Shape {
+                argument: "bytes",
+                needed: format!(
+                    "a multiple of {row_bytes} bytes (one {layout:?} row of dim {dim})"
+                ),
+                got: bytes.len().to_string(),
+            });
+        }
+        let row_words = format.row_words(columns) as usize;
+        let mut words = vec![0; bytes.len() / row_bytes * row_words];
+        let rows = bytes.chunks_exact(row_bytes);
+        for (bytes, words) in rows.zip(words.chunks_exact_mut(row_words)) {
+            layout.import_row(bytes, bits, columns, words);
+        }
+        Self::from_words(format, dim, words)
+    }
+
+    /// Writes the rows in another library's layout, [`Layout::row_bytes`] bytes each.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where an f32 header would have to become f16 and `narrow` refuses,
+    /// [`Error::HeaderRange`] where it does not fit.
+    pub fn export(&self, layout: Layout, narrow: Narrow) -> Result<Vec<u8>> {
+        let row_bytes = layout.row_bytes(self.format.bits(), self.dim) as usize;
+        let mut bytes = vec![0; self.rows as usize * row_bytes];
+        for (row, out) in bytes.chunks_exact_mut(row_bytes).enumerate() {
+            layout.export_row(self.row_words(row), self.format, out, narrow, row)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Format of every row.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Number of rows.
+    pub const fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub const fn dim(&self) -> u32 {
+        self.dim
+    }
+
+    /// All rows, packed.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// All rows as bytes, `rows * row_bytes`, little-endian.
+    pub fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.words)
+    }
+
+    /// The words of one row.
+    pub fn row_words(&self, row: usize) -> &[u32] {
+        let row_words = self.format.row_words(self.dim) as usize;
+        &self.words[row * row_words..][..row_words]
+    }
+
+    /// One row, to be read code by code.
+    pub fn row(&self, row: usize) -> AffineRow<'_> {
+        AffineRow::new(self.row_words(row), self.format)
+    }
+}
+
+/// Refuses more rows than a u32 index reaches.
+pub(crate) fn check_rows(rows: usize) -> Result<u32> {
+    u32::try_from(rows).map_err(|_| Error::Shape {
+        argument: "rows",
+        needed: format!("at most {}", u32::MAX),
+        got: rows.to_string(),
+    })
+}
+
+/// The number of rows of `dim` values that a slice holds.
+pub(crate) fn rows_of(values: &[f32], dim: usize) -> Result<u32> {
+    check_dim(dim)?;
+    if !values.len().is_multiple_of(dim) {
+        return Err(Error::Shape {
+            argument: "values",
+            needed: format!("a multiple of dim ({dim})"),
+            got: values.len().to_string(),
+        });
+    }
+    check_rows(values.len() / dim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_are_no_whole_row_are_refused() {
+        let error = PackedTable::from_words(Format::affine(Bits::B4), 8, vec![0; 3]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "words: needed a multiple of 2 words (one q4h16 row of dim 8), got 3"
+        );
+    }
+
+    #[test]
+    fn a_table_may_have_no_rows() {
+        let table = PackedTable::from_words(Format::affine(Bits::B2), 5, vec![]).unwrap();
+        assert_eq!((table.rows(), table.dim()), (0, 5));
+    }
+}

@@ -1,0 +1,232 @@
+//! The kernels on a GPU as a device under test: every range lies in the middle of a larger buffer,
+//! outputs are poisoned, and sentinels stand on both sides of what is written.
+
+use half::f16;
+
+use super::compare::{Fill, Outcome, guards};
+use super::shapes::Batch;
+use super::{Engine, Lookup, Quantized, output_len, output_words};
+use crate::gpu::{
+    Counts, DequantizeArgs, LookupArgs, QuantizeArgs, QuantizeSpec, Table, TableBuffers, TableDesc,
+};
+use crate::table::rows_of;
+use crate::{
+    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus, Result,
+    Session, Weighting,
+};
+
+/// Words of sentinel on both sides of a written range; with the alignment of any device.
+const GUARD_WORDS: usize = 64;
+
+/// The kernels on a session's device.
+#[derive(Clone, Copy, Debug)]
+pub struct GpuEngine<'a> {
+    session: &'a Session,
+}
+
+/// A buffer of several ranges, each aligned and with guards on both sides.
+#[derive(Default)]
+struct Arena {
+    words: Vec<u32>,
+}
+
+/// Where a range lies in its arena.
+#[derive(Clone)]
+struct Place(std::ops::Range<usize>);
+
+impl Arena {
+    fn push(&mut self, contents: &[u32]) -> Place {
+        self.words.extend([Fill::Sentinel.word(); GUARD_WORDS]);
+        let start = self.words.len();
+        self.words.extend(contents);
+        let end = self.words.len();
+        let padded = end.next_multiple_of(GUARD_WORDS) + GUARD_WORDS;
+        self.words.resize(padded, Fill::Sentinel.word());
+        Place(start..end)
+    }
+}
+
+impl Place {
+    /// The range in a buffer; `None` where it is empty.
+    fn of<'a>(&self, buffer: &'a wgpu::Buffer) -> Option<wgpu::BufferBinding<'a>> {
+        Some(wgpu::BufferBinding {
+            buffer,
+            offset: 4 * self.0.start as u64,
+            size: Some(std::num::NonZeroU64::new(4 * self.0.len() as u64)?),
+        })
+    }
+
+    /// What the range holds and what its guards found.
+    fn check<'a>(&self, memory: &'a [u32]) -> (&'a [u32], Outcome) {
+        let around = self.0.start - GUARD_WORDS..self.0.end + GUARD_WORDS;
+        let inner = GUARD_WORDS..GUARD_WORDS + self.0.len();
+        (&memory[self.0.clone()], guards(&memory[around], inner))
+    }
+}
+
+impl<'a> GpuEngine<'a> {
+    /// Tests the kernels on this session's device.
+    pub fn new(session: &'a Session) -> Self {
+        Self { session }
+    }
+
+    fn upload_arena(&self, arena: &Arena) -> Result<wgpu::Buffer> {
+        self.session
+            .filled("arena", bytemuck::cast_slice(&arena.words))
+    }
+}
+
+impl Engine for GpuEngine<'_> {
+    type Table = Table;
+
+    /// The table lies in the middle of a larger buffer, as in an engine's own arena.
+    fn upload(&self, packed: &PackedTable) -> Result<Table> {
+        let mut arena = Arena::default();
+        let rows = match packed.words() {
+            [] => arena.push(&[0]),
+            words => arena.push(words),
+        };
+        let buffer = self.upload_arena(&arena)?;
+        let desc = TableDesc {
+            format: packed.format(),
+            rows: packed.rows(),
+            dim: packed.dim(),
+        };
+        let rows = rows
+            .of(&buffer)
+            .unwrap_or(buffer.as_entire_buffer_binding());
+        Table::from_buffers(self.session.kernels(), desc, TableBuffers { rows })
+    }
+
+    fn lookup(&self, table: &Table, spec: &LookupSpec, batch: &Batch) -> Result<Lookup> {
+        let dim = table.desc().dim;
+        let mut inputs = Arena::default();
+        let indices = inputs.push(&batch.indices);
+        let offsets = inputs.push(&batch.offsets);
+        let weights = inputs.push(bytemuck::cast_slice(&batch.weights));
+        let mut outputs = Arena::default();
+        let output = outputs.push(&vec![Fill::Poison.word(); output_words(spec, batch, dim)]);
+        let status = outputs.push(bytemuck::cast_slice(&[LookupStatus::CLEAR]));
+        let inputs = self.upload_arena(&inputs)?;
+        let written = self.upload_arena(&outputs)?;
+
+        let bound = self.session.kernels().lookup(*spec)?.bind(
+            table,
+            LookupArgs {
+                counts: Counts::Host {
+                    bags: batch.offsets.len() as u32 - 1,
+                    indices: batch.indices.len() as u32,
+                },
+                indices: indices.of(&inputs),
+                offsets: offsets
+                    .of(&inputs)
+                    .filter(|_| spec.pooling != Pooling::None),
+                weights: weights
+                    .of(&inputs)
+                    .filter(|_| spec.weighting == Weighting::Weighted),
+                output: output.of(&written),
+                status: status.of(&written),
+            },
+        )?;
+        self.session.submit(|pass| bound.record(pass))?;
+        let memory = self
+            .session
+            .read(&written, 0, 4 * outputs.words.len() as u64)?;
+        let (words, output_guards) = output.check(&memory);
+        let (status, status_guards) = status.check(&memory);
+        let mut values: Vec<f32> = match spec.output {
+            Output::F32 => words.iter().map(|word| f32::from_bits(*word)).collect(),
+            Output::F16 => {
+                let halves = bytemuck::cast_slice::<u32, f16>(words);
+                halves.iter().map(|half| half.to_f32()).collect()
+            }
+        };
+        values.truncate(output_len(spec, batch, dim));
+        Ok(Lookup {
+            values,
+            status: bytemuck::pod_read_unaligned(bytemuck::cast_slice(status)),
+            guards: output_guards.and(status_guards),
+        })
+    }
+
+    fn quantize(
+        &self,
+        values: &[f32],
+        dim: usize,
+        format: Format,
+        method: Method,
+    ) -> Result<Quantized> {
+        let rows = rows_of(values, dim)?;
+        let dim = dim as u32;
+        let mut outputs = Arena::default();
+        let words = rows as usize * format.row_words(dim) as usize;
+        let packed = outputs.push(&vec![Fill::Poison.word(); words.max(1)]);
+        let status = outputs.push(bytemuck::cast_slice(&[QuantizeStatus::CLEAR]));
+        let written = self.upload_arena(&outputs)?;
+        let values = self
+            .session
+            .filled("values", bytemuck::cast_slice(values))?;
+
+        let kernels = self.session.kernels();
+        let range = packed
+            .of(&written)
+            .unwrap_or(written.as_entire_buffer_binding());
+        let table = Table::from_buffers(
+            kernels,
+            TableDesc { format, rows, dim },
+            TableBuffers { rows: range },
+        )?;
+        let bound = kernels
+            .quantize(QuantizeSpec {
+                format,
+                method,
+                dim,
+            })?
+            .bind(
+                &table,
+                QuantizeArgs {
+                    rows: 0..rows,
+                    values: Some(values.as_entire_buffer_binding()),
+                    status: status.of(&written),
+                },
+            )?;
+        self.session.submit(|pass| bound.record(pass))?;
+        let memory = self
+            .session
+            .read(&written, 0, 4 * outputs.words.len() as u64)?;
+        let (status, status_guards) = status.check(&memory);
+        let rows_guards = match rows {
+            0 => Outcome::PASS,
+            _ => packed.check(&memory).1,
+        };
+        Ok(Quantized {
+            words: memory[packed.0][..words].to_vec(),
+            status: bytemuck::pod_read_unaligned(bytemuck::cast_slice(status)),
+            guards: rows_guards.and(status_guards),
+        })
+    }
+
+    fn dequantize(&self, table: &Table) -> Result<(Vec<f32>, Outcome)> {
+        let desc = table.desc();
+        let mut outputs = Arena::default();
+        let elements = desc.rows as usize * desc.dim as usize;
+        let values = outputs.push(&vec![Fill::Poison.word(); elements]);
+        let written = self.upload_arena(&outputs)?;
+        let bound = self.session.kernels().dequantize(desc.format)?.bind(
+            table,
+            DequantizeArgs {
+                rows: 0..desc.rows,
+                values: values.of(&written),
+            },
+        )?;
+        self.session.submit(|pass| bound.record(pass))?;
+        let memory = self
+            .session
+            .read(&written, 0, 4 * outputs.words.len() as u64)?;
+        let (words, guards) = values.check(&memory);
+        Ok((
+            words.iter().map(|word| f32::from_bits(*word)).collect(),
+            guards,
+        ))
+    }
+}

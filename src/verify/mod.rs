@@ -1,0 +1,268 @@
+//! Every kernel against the reference, over one case table: what `qembed verify` runs, and what an
+//! engine can run in its own tests.
+//!
+//! A device under test is an [`Engine`]; [`GpuEngine`] is the one for the kernels on a GPU.
+
+pub mod compare;
+#[cfg(feature = "session")]
+mod gpu;
+pub mod shapes;
+
+#[cfg(feature = "session")]
+pub use gpu::GpuEngine;
+
+use compare::Outcome;
+use shapes::{Batch, Faults, Shape};
+
+use crate::reference::{self, quantize_row};
+use crate::shader;
+use crate::{
+    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus, Result,
+    RowProblem, Weighting,
+};
+
+/// A device under test.
+pub trait Engine {
+    /// A table on the device.
+    type Table;
+
+    /// Copies a table to the device.
+    ///
+    /// # Errors
+    /// Whatever the device refuses.
+    fn upload(&self, table: &PackedTable) -> Result<Self::Table>;
+
+    /// The lookup of a spec: `[output rows, dim]` as f32 and the status, and what the device's own
+    /// guards found.
+    ///
+    /// # Errors
+    /// Whatever the device refuses.
+    fn lookup(&self, table: &Self::Table, spec: &LookupSpec, batch: &Batch) -> Result<Lookup>;
+
+    /// Quantizes `[rows, dim]` values.
+    ///
+    /// # Errors
+    /// Whatever the device refuses.
+    fn quantize(
+        &self,
+        values: &[f32],
+        dim: usize,
+        format: Format,
+        method: Method,
+    ) -> Result<Quantized>;
+
+    /// Every value of a table, and what the device's own guards found.
+    ///
+    /// # Errors
+    /// Whatever the device refuses.
+    fn dequantize(&self, table: &Self::Table) -> Result<(Vec<f32>, Outcome)>;
+}
+
+/// What an engine's lookup gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lookup {
+    /// The output.
+    pub values: Vec<f32>,
+    /// Bad indices and bad bags.
+    pub status: LookupStatus,
+    /// What the device's own guards found.
+    pub guards: Outcome,
+}
+
+/// What an engine's quantize gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantized {
+    /// The packed rows.
+    pub words: Vec<u32>,
+    /// Rows with a problem.
+    pub status: QuantizeStatus,
+    /// What the device's own guards found.
+    pub guards: Outcome,
+}
+
+/// One case that ran.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The variant's label.
+    pub label: String,
+    /// The shape's name.
+    pub shape: String,
+    /// What the comparison found.
+    pub outcome: Outcome,
+}
+
+/// Number of cases whose name contains `filter`.
+pub fn count(filter: &str) -> usize {
+    let shapes = shapes::shapes();
+    let labels = Format::all().flat_map(labels);
+    labels
+        .map(|label| {
+            shapes
+                .iter()
+                .filter(|shape| selected(&label, shape, filter))
+                .count()
+        })
+        .sum()
+}
+
+/// Runs every case whose name, `label/shape`, contains `filter`, and hands each to `done`.
+///
+/// # Errors
+/// The first thing that the device refuses; a wrong answer is no error but a failed [`Case`].
+pub fn run<E: Engine>(engine: &E, filter: &str, mut done: impl FnMut(Case)) -> Result<()> {
+    for (number, shape) in shapes::shapes().iter().enumerate() {
+        for format in Format::all() {
+            if labels(format)
+                .iter()
+                .any(|label| selected(label, shape, filter))
+            {
+                run_shape(engine, shape, format, number as u64, filter, &mut done)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn selected(label: &str, shape: &Shape, filter: &str) -> bool {
+    format!("{label}/{}", shape.name()).contains(filter)
+}
+
+/// The labels of every kernel for one format.
+fn labels(format: Format) -> Vec<String> {
+    let lookups = LookupSpec::all().filter(|spec| spec.format == format);
+    let mut labels: Vec<_> = lookups.map(|spec| spec.label()).collect();
+    labels.push(shader::quantize(format, Method::Asym, 1).label);
+    labels.push(shader::dequantize(format).label);
+    labels
+}
+
+fn run_shape<E: Engine>(
+    engine: &E,
+    shape: &Shape,
+    format: Format,
+    seed: u64,
+    filter: &str,
+    done: &mut impl FnMut(Case),
+) -> Result<()> {
+    let packed = shapes::table(shape, format, seed)?;
+    let batch = shapes::batch(shape, seed);
+    let table = engine.upload(&packed)?;
+    let mut report = |label: String, outcome: Outcome| {
+        let shape = shape.name();
+        done(Case {
+            label,
+            shape,
+            outcome,
+        });
+    };
+    for spec in LookupSpec::all().filter(|spec| spec.format == format) {
+        if selected(&spec.label(), shape, filter) {
+            report(
+                spec.label(),
+                check_lookup(engine, &table, &packed, &spec, &batch)?,
+            );
+        }
+    }
+    let label = shader::quantize(format, Method::Asym, 1).label;
+    if selected(&label, shape, filter) {
+        report(label, check_quantize(engine, shape, format, seed)?);
+    }
+    let label = shader::dequantize(format).label;
+    if selected(&label, shape, filter) {
+        let (values, guards) = engine.dequantize(&table)?;
+        let compared = compare::bits(&reference::dequantize(&packed), &values);
+        report(label, guards.and(compared));
+    }
+    Ok(())
+}
+
+fn check_lookup<E: Engine>(
+    engine: &E,
+    table: &E::Table,
+    packed: &PackedTable,
+    spec: &LookupSpec,
+    batch: &Batch,
+) -> Result<Outcome> {
+    let expected = reference::lookup(packed, reference_args(spec, batch))?;
+    let got = engine.lookup(table, spec, batch)?;
+    let status = compare::words(
+        "status",
+        bytemuck::cast_slice(&[expected.status]),
+        bytemuck::cast_slice(&[got.status]),
+    );
+    let values = compare::lookup(&expected, spec.pooling, spec.output, &got.values);
+    Ok(got.guards.and(status).and(values))
+}
+
+/// The reference's arguments for a batch.
+pub fn reference_args<'a>(spec: &LookupSpec, batch: &'a Batch) -> reference::LookupArgs<'a> {
+    reference::LookupArgs {
+        pooling: spec.pooling,
+        indices: &batch.indices,
+        offsets: (spec.pooling != Pooling::None).then_some(&batch.offsets),
+        weights: (spec.weighting == Weighting::Weighted).then_some(&batch.weights),
+    }
+}
+
+fn check_quantize<E: Engine>(
+    engine: &E,
+    shape: &Shape,
+    format: Format,
+    seed: u64,
+) -> Result<Outcome> {
+    let values = shapes::values(shape, format.params(), seed);
+    let (words, status) = quantize_counting(&values, shape.dim, format);
+    let got = engine.quantize(&values, shape.dim as usize, format, Method::Asym)?;
+    let counted = compare::words(
+        "status",
+        bytemuck::cast_slice(&[status]),
+        bytemuck::cast_slice(&[got.status]),
+    );
+    debug_assert!(shape.faults == Faults::Some || status == QuantizeStatus::CLEAR);
+    Ok(got
+        .guards
+        .and(counted)
+        .and(compare::words("rows", &words, &got.words)))
+}
+
+/// The reference's rows, with problems counted as the kernel counts them.
+pub fn quantize_counting(values: &[f32], dim: u32, format: Format) -> (Vec<u32>, QuantizeStatus) {
+    let mut status = QuantizeStatus::CLEAR;
+    let row_words = format.row_words(dim) as usize;
+    let mut packed = vec![0; values.len() / dim as usize * row_words];
+    let rows = values
+        .chunks_exact(dim as usize)
+        .zip(packed.chunks_exact_mut(row_words));
+    for (row, (values, words)) in rows.enumerate() {
+        let (count, first) = match quantize_row(values, format, words) {
+            None => continue,
+            Some(RowProblem::NotFinite { .. }) => {
+                (&mut status.not_finite, &mut status.first_not_finite)
+            }
+            Some(RowProblem::OutOfRange(_)) => {
+                (&mut status.out_of_range, &mut status.first_out_of_range)
+            }
+        };
+        *count += 1;
+        *first = (*first).min(row as u32);
+    }
+    (packed, status)
+}
+
+/// Elements of a lookup's output.
+pub fn output_len(spec: &LookupSpec, batch: &Batch, dim: u32) -> usize {
+    let rows = match spec.pooling {
+        Pooling::None => batch.indices.len(),
+        Pooling::Sum | Pooling::Mean | Pooling::Max => batch.offsets.len() - 1,
+    };
+    rows * dim as usize
+}
+
+/// Words of a lookup's output.
+pub fn output_words(spec: &LookupSpec, batch: &Batch, dim: u32) -> usize {
+    let elements = output_len(spec, batch, dim);
+    match spec.output {
+        Output::F32 => elements,
+        Output::F16 => elements.div_ceil(2),
+    }
+}

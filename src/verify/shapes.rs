@@ -1,0 +1,210 @@
+//! The case table: shapes at every boundary, and the data that fills them.
+
+use half::f16;
+
+use crate::format::put_code;
+use crate::{Format, Header, PackedTable, Params, Result};
+
+/// One shape of table and bags.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Number of columns.
+    pub dim: u32,
+    /// Number of rows.
+    pub rows: u32,
+    /// Length of every bag.
+    pub bags: Vec<u32>,
+    /// Whether indices, bags and rows hold faults.
+    pub faults: Faults,
+}
+
+/// Whether a case holds what a caller should not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// All good.
+    None,
+    /// Indices out of range, offsets that decrease or pass the end, values that are not finite.
+    Some,
+}
+
+impl Shape {
+    /// The shape's part of a case's name.
+    pub fn name(&self) -> String {
+        let faults = match self.faults {
+            Faults::None => "",
+            Faults::Some => ".faults",
+        };
+        let indices: u32 = self.bags.iter().sum();
+        let bags = self.bags.len();
+        format!(
+            "dim{}.rows{}.bags{bags}.indices{indices}{faults}",
+            self.dim, self.rows
+        )
+    }
+}
+
+/// Every shape: each dim of the boundaries with bags of 0, 1, 2, 31 to 33, the short ones with a bag
+/// of 500 too; then no bags, no indices, one row, no rows, and faults.
+pub fn shapes() -> Vec<Shape> {
+    const DIMS: [u32; 21] = [
+        1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 384, 1023, 1024, 1025, 8192,
+    ];
+    let shape = |dim, rows, bags: &[u32], faults| Shape {
+        dim,
+        rows,
+        bags: bags.to_vec(),
+        faults,
+    };
+    let by_dim = DIMS.map(|dim| match dim {
+        ..=65 => shape(
+            dim,
+            61,
+            &[0, 1, 2, 31, 32, 33, 500, 64, 65, 0],
+            Faults::None,
+        ),
+        66..=1025 => shape(dim, 37, &[0, 1, 2, 31, 32, 33, 0], Faults::None),
+        _ => shape(dim, 5, &[0, 1, 2, 31, 0], Faults::None),
+    });
+    let special = [
+        shape(64, 10, &[], Faults::None),
+        shape(9, 10, &[0, 0, 0], Faults::None),
+        shape(33, 1, &[1, 3], Faults::None),
+        shape(4, 1000, &[1; 300], Faults::None),
+        shape(12, 50, &[700], Faults::None),
+        shape(5, 0, &[2, 0, 1], Faults::Some),
+        shape(7, 20, &[3, 5, 2, 66, 0, 4, 9], Faults::Some),
+        shape(64, 20, &[1, 130, 2, 0, 7, 7], Faults::Some),
+    ];
+    by_dim.into_iter().chain(special).collect()
+}
+
+/// A small generator of test data: SplitMix64.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The same seed gives the same data everywhere.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// 32 random bits.
+    pub fn word(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) >> 32) as u32
+    }
+
+    /// Uniform in `0..end`; 0 where `end` is 0.
+    pub fn below(&mut self, end: u32) -> u32 {
+        (u64::from(self.word()) * u64::from(end) >> 32) as u32
+    }
+
+    /// Uniform in `-1..1`.
+    pub fn signed(&mut self) -> f32 {
+        self.word() as i32 as f32 / 2.0f32.powi(31)
+    }
+}
+
+/// Rows of random codes and headers; every seventh row has a subnormal or zero f16 scale.
+pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
+    let mut random = Random::new(seed);
+    let row_words = format.row_words(shape.dim) as usize;
+    let mut words = vec![0; shape.rows as usize * row_words];
+    for (row, words) in words.chunks_exact_mut(row_words).enumerate() {
+        let scale = match row % 7 {
+            6 => f16::from_bits(random.below(0x400) as u16).to_f32(),
+            _ => random.signed() * 2.0f32.powi(random.below(12) as i32 - 8),
+        };
+        let bias = random.signed() * 2.0f32.powi(random.below(8) as i32 - 4);
+        Header { scale, bias }.write(words, format.params());
+        for column in 0..shape.dim as usize {
+            put_code(
+                words,
+                format,
+                column,
+                random.word() & format.bits().max_code(),
+            );
+        }
+    }
+    PackedTable::from_words(format, shape.dim as usize, words)
+}
+
+/// Indices, offsets and weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Rows to look up; repeats and the last row are among them.
+    pub indices: Vec<u32>,
+    /// bags + 1 entries.
+    pub offsets: Vec<u32>,
+    /// One for every index, either sign.
+    pub weights: Vec<f32>,
+}
+
+/// A batch of the shape's bags; with faults, every fifth index is out of range, one bag's offsets
+/// decrease and the last one passes the end.
+pub fn batch(shape: &Shape, seed: u64) -> Batch {
+    let mut random = Random::new(seed);
+    let mut offsets = vec![0];
+    for length in &shape.bags {
+        offsets.push(offsets[offsets.len() - 1] + length);
+    }
+    let count = offsets[offsets.len() - 1];
+    let mut indices: Vec<_> = (0..count).map(|_| random.below(shape.rows)).collect();
+    if let (Some(last), Faults::None) = (indices.last_mut(), shape.faults) {
+        *last = shape.rows - 1;
+    }
+    if shape.faults == Faults::Some {
+        for (i, index) in indices.iter_mut().enumerate().filter(|(i, _)| i % 5 == 3) {
+            *index = if i % 2 == 0 { shape.rows } else { u32::MAX };
+        }
+        if offsets.len() > 4 {
+            offsets.swap(2, 3);
+        }
+        if let Some(end) = offsets.last_mut() {
+            *end += 1;
+        }
+    }
+    let weights = (0..count).map(|_| 2.0 * random.signed()).collect();
+    Batch {
+        indices,
+        offsets,
+        weights,
+    }
+}
+
+/// f32 rows to quantize, corner rows among them: zeros, constants, a tiny range, one that f16 cannot
+/// tell apart, the limit of f16, a spike, a large offset, subnormals, zeros of both signs. With
+/// faults, rows that are not finite or that no header holds.
+pub fn values(shape: &Shape, params: Params, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let mut rows = Vec::with_capacity(shape.rows as usize * shape.dim as usize);
+    for row in 0..shape.rows {
+        for column in 0..shape.dim {
+            let x = random.signed();
+            rows.push(match row % 16 {
+                0 => 0.0,
+                1 => 0.37,
+                2 => 1.0 + x * 1e-6,
+                3 => x * 1e-9,
+                4 => x * 60000.0,
+                5 if column == shape.dim / 2 => 1000.0,
+                6 => 500.0 + x,
+                7 => x * f32::MIN_POSITIVE,
+                8 if column % 2 == 0 => -0.0,
+                8 => 0.0,
+                9 => x.round() * 0.5,
+                10 if shape.faults == Faults::Some && column == shape.dim - 1 => f32::NAN,
+                11 if shape.faults == Faults::Some && column == 0 => f32::NEG_INFINITY,
+                12 if shape.faults == Faults::Some => match params {
+                    Params::F16 => 70000.0 + x,
+                    Params::F32 => f32::MAX * x.signum(),
+                },
+                _ => x * 0.25,
+            });
+        }
+    }
+    rows
+}
