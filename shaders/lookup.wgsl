@@ -6,8 +6,8 @@
 // neighbouring rows share a word; there a lane owns one word of output, two columns.
 //
 // Bindings: 0 table, 1 counts, 2 rows [rows, row_words], 3 indices [indices],
-//   4 offsets [bags + 1] (not in a gather), 5 weights [indices] (any words where unweighted),
-//   6 output [output rows, dim] f32, or f16 two to a word, 7 status [4].
+//   4 offsets [bags + 1] (not in a gather), 5 weights [indices] (not in a max; any words where
+//   unweighted), 6 output [output rows, dim] f32, or f16 two to a word, 7 status [4].
 // Host guarantees: every range holds what counts says; output elements <= 2^31.
 // Determinism: the same bits for the same input on one device and driver; a gather and a max on any.
 
@@ -25,11 +25,9 @@ struct Status {
 
 @group(0) @binding(1) var<storage, read> counts: Counts;
 @group(0) @binding(3) var<storage, read> indices: array<u32>;
-@group(0) @binding(5) var<storage, read> weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> output: array<u32>;
 @group(0) @binding(7) var<storage, read_write> status: Status;
 
-override WEIGHTED: bool;
 override OUTPUT_F16: bool;
 
 // Whether the index at this position is a row. The one lane that leads its output row reports.

@@ -15,6 +15,7 @@ const GATHER: &str = module!(
     "exact.wgsl",
     "decode.wgsl",
     "lookup.wgsl",
+    "lookup_weights.wgsl",
     "lookup_gather.wgsl"
 );
 const SUM: &str = module!(
@@ -22,6 +23,7 @@ const SUM: &str = module!(
     "exact.wgsl",
     "decode.wgsl",
     "lookup.wgsl",
+    "lookup_weights.wgsl",
     "lookup_bags.wgsl",
     "lookup_sum.wgsl"
 );

@@ -1,0 +1,291 @@
+//! Ring 0: plants defects and sees the comparators catch each. No GPU.
+
+use qembed::reference::{self, LookupArgs, Pooled};
+use qembed::verify::compare::{self, Fill, Outcome};
+use qembed::verify::shapes::{Batch, Random};
+use qembed::verify::{self, Engine, Lookup, Quantized};
+use qembed::{
+    Bits, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, Result, Weighting,
+};
+
+/// The reference as an engine, with a defect planted in what it gives.
+struct Planted<F: Fn(Stage<'_>)> {
+    defect: F,
+}
+
+/// What a defect may touch.
+enum Stage<'a> {
+    Lookup(&'a LookupSpec, &'a mut Lookup, usize),
+    Quantize(&'a mut Quantized),
+    Dequantize(&'a mut Vec<f32>),
+}
+
+impl<F: Fn(Stage<'_>)> Engine for Planted<F> {
+    type Table = PackedTable;
+
+    fn upload(&self, table: &PackedTable) -> Result<PackedTable> {
+        Ok(table.clone())
+    }
+
+    fn lookup(&self, table: &PackedTable, spec: &LookupSpec, batch: &Batch) -> Result<Lookup> {
+        let pooled = reference::lookup(table, verify::reference_args(spec, batch))?;
+        let round = |x: f64| match spec.output {
+            Output::F32 => x as f32,
+            Output::F16 => half::f16::from_f32(x as f32).to_f32(),
+        };
+        let mut lookup = Lookup {
+            values: pooled.output.iter().map(|x| round(*x)).collect(),
+            status: pooled.status,
+            guards: Outcome::PASS,
+        };
+        (self.defect)(Stage::Lookup(spec, &mut lookup, table.dim() as usize));
+        Ok(lookup)
+    }
+
+    fn quantize(&self, values: &[f32], dim: usize, format: Format, _: Method) -> Result<Quantized> {
+        let (words, status) = verify::quantize_counting(values, dim as u32, format);
+        let guards = Outcome::PASS;
+        let mut quantized = Quantized {
+            words,
+            status,
+            guards,
+        };
+        (self.defect)(Stage::Quantize(&mut quantized));
+        Ok(quantized)
+    }
+
+    fn dequantize(&self, table: &PackedTable) -> Result<(Vec<f32>, Outcome)> {
+        let mut values = reference::dequantize(table);
+        (self.defect)(Stage::Dequantize(&mut values));
+        Ok((values, Outcome::PASS))
+    }
+}
+
+/// Failed and all cases of a run with a defect.
+fn run(filter: &str, defect: impl Fn(Stage<'_>)) -> (usize, usize) {
+    let (mut failed, mut all) = (0, 0);
+    verify::run(&Planted { defect }, filter, |case| {
+        all += 1;
+        failed += usize::from(case.outcome.failure.is_some());
+    })
+    .unwrap();
+    (failed, all)
+}
+
+#[test]
+fn without_a_defect_every_case_passes() {
+    let (failed, all) = run("", |_| ());
+    assert_eq!(failed, 0);
+    assert_eq!(all, verify::count(""));
+    assert!(all >= 2000, "{all} cases");
+    assert!(verify::shapes::shapes().len() >= 24);
+}
+
+/// Every variant's comparison catches a wrong element, wherever there is output.
+#[test]
+fn a_wrong_element_is_caught_in_every_variant() {
+    for label in LookupSpec::all().map(|spec| spec.label()) {
+        let (failed, all) = run(&format!("{label}/dim64.rows61"), |stage| {
+            if let Stage::Lookup(_, lookup, _) = stage {
+                let at = lookup.values.len() / 2;
+                lookup.values[at] += 1.0 + lookup.values[at].abs() * 0.01;
+            }
+        });
+        assert_eq!((failed, all), (1, 1), "{label}");
+    }
+}
+
+#[test]
+fn swapped_rows_are_caught() {
+    let (failed, all) = run("sum.unweighted.f32/dim33.rows61", |stage| {
+        if let Stage::Lookup(_, lookup, dim) = stage {
+            let (a, b) = lookup.values.split_at_mut(4 * dim);
+            a[3 * dim..].swap_with_slice(&mut b[..dim]);
+        }
+    });
+    assert_eq!((failed, all), (6, 6));
+}
+
+#[test]
+fn a_nan_in_place_of_a_value_is_caught() {
+    let (failed, all) = run("/dim8.rows61", |stage| match stage {
+        Stage::Lookup(_, lookup, _) => *lookup.values.last_mut().unwrap() = f32::NAN,
+        Stage::Dequantize(values) => values[0] = f32::NAN,
+        Stage::Quantize(quantized) => quantized.words[0] ^= 1,
+    });
+    assert_eq!((failed, all), (96, 96));
+}
+
+/// The defects that others have shipped: swapped nibbles, a wrong sign, a divisor that leaves bad
+/// indices out, an unwritten tail.
+#[test]
+fn other_peoples_defects_are_caught() {
+    let swapped = |stage: Stage<'_>| {
+        if let Stage::Quantize(quantized) = stage {
+            for word in &mut quantized.words {
+                *word = word.rotate_left(4);
+            }
+        }
+    };
+    assert_eq!(run("quantize.q4h16.asym/dim64.rows61", swapped), (1, 1));
+
+    let sign = |stage: Stage<'_>| {
+        if let Stage::Dequantize(values) = stage {
+            values[1] = -values[1];
+        }
+    };
+    assert_eq!(run("dequantize.q2h16/dim3.", sign), (1, 1));
+
+    let divisor = |stage: Stage<'_>| {
+        if let Stage::Lookup(spec, lookup, _) = stage
+            && spec.pooling == Pooling::Mean
+        {
+            lookup.values.iter_mut().for_each(|x| *x *= 33.0 / 32.0);
+        }
+    };
+    assert_eq!(run("q8h32.mean.unweighted.f32/dim384.", divisor), (1, 1));
+
+    let tail = |stage: Stage<'_>| {
+        if let Stage::Lookup(_, lookup, _) = stage {
+            lookup.values.pop();
+        }
+    };
+    assert_eq!(run("q4h16.max.unweighted.f16/dim31.", tail), (1, 1));
+}
+
+#[test]
+fn a_wrong_status_is_caught() {
+    let (failed, all) = run("q4h16.sum.unweighted.f32", |stage| {
+        if let Stage::Lookup(_, lookup, _) = stage {
+            lookup.status.bad_indices += 1;
+        }
+    });
+    assert_eq!(failed, all);
+    let (failed, _) = run("quantize.q8h16.asym/dim64.rows20", |stage| {
+        if let Stage::Quantize(quantized) = stage {
+            quantized.status.first_not_finite = 0;
+        }
+    });
+    assert_eq!(failed, 1);
+}
+
+#[test]
+fn unwritten_and_overwritten_words_are_caught() {
+    let sound = |output: &[u32]| {
+        let mut memory = vec![Fill::Sentinel.word(); 4];
+        memory.extend(output);
+        memory.extend([Fill::Sentinel.word(); 4]);
+        memory
+    };
+    let mut memory = sound(&[1, 2, 3]);
+    assert_eq!(compare::guards(&memory, 4..7), Outcome::PASS);
+    memory[3] = 0;
+    assert!(
+        compare::guards(&memory, 4..7)
+            .failure
+            .unwrap()
+            .contains("before")
+    );
+    let mut memory = sound(&[1, 2, 3]);
+    memory[7] = 0;
+    assert!(
+        compare::guards(&memory, 4..7)
+            .failure
+            .unwrap()
+            .contains("behind")
+    );
+    let memory = sound(&[1, 2, Fill::Poison.word()]);
+    assert!(
+        compare::guards(&memory, 4..7)
+            .failure
+            .unwrap()
+            .contains("not written")
+    );
+}
+
+/// One pooled sum and its bound.
+fn pooled() -> Pooled {
+    let values: Vec<f32> = (0..64).map(|i| (i as f32 - 31.0) / 7.0).collect();
+    let format = Format::affine(Bits::B8);
+    let table = PackedTable::quantize(&values, 4, format, Method::Asym).unwrap();
+    let args = LookupArgs {
+        pooling: Pooling::Sum,
+        indices: &[0, 3, 5, 15],
+        offsets: Some(&[0, 4]),
+        weights: None,
+    };
+    reference::lookup(&table, args).unwrap()
+}
+
+#[test]
+fn the_bound_is_elementwise_and_tight() {
+    let expected = pooled();
+    let exact: Vec<f32> = expected.output.iter().map(|x| *x as f32).collect();
+    let compared = |got: &[f32]| compare::lookup(&expected, Pooling::Sum, Output::F32, got);
+    assert_eq!(compared(&exact).failure, None);
+    for element in 0..exact.len() {
+        let bound = expected.bound(element, Output::F32);
+        let mut got = exact.clone();
+        got[element] += (1.5 * bound) as f32;
+        let outcome = compared(&got);
+        assert!(
+            outcome.failure.is_some() && outcome.largest < 3.0,
+            "{outcome:?}"
+        );
+        got[element] = exact[element] + (0.5 * bound) as f32;
+        assert_eq!(compared(&got).failure, None);
+    }
+}
+
+#[test]
+fn infinity_is_accepted_only_at_the_edge_of_the_type() {
+    let mut expected = pooled();
+    expected.output[0] = 65519.9;
+    let mut got: Vec<f32> = expected
+        .output
+        .iter()
+        .map(|x| half::f16::from_f64(*x).to_f32())
+        .collect();
+    let compared = |got: &[f32]| compare::lookup(&expected, Pooling::Sum, Output::F16, got).failure;
+    got[0] = f32::INFINITY;
+    assert_eq!(compared(&got), None);
+    got[0] = f32::NEG_INFINITY;
+    assert!(compared(&got).is_some());
+    got[0] = 65504.0;
+    assert_eq!(compared(&got), None);
+    got[1] = f32::INFINITY;
+    assert!(compared(&got).is_some());
+}
+
+#[test]
+fn bits_differ_by_the_last_one_and_by_the_sign_of_zero() {
+    assert_eq!(
+        compare::bits(&[1.0, f32::NAN], &[1.0, -f32::NAN]),
+        Outcome::PASS
+    );
+    assert!(compare::bits(&[1.0], &[1.0f32.next_up()]).failure.is_some());
+    assert!(compare::bits(&[0.0], &[-0.0]).failure.is_some());
+    assert!(compare::bits(&[f32::NAN], &[0.0]).failure.is_some());
+    assert!(compare::words("rows", &[1], &[1, 2]).failure.is_some());
+}
+
+#[test]
+fn the_generator_of_test_data_covers_its_range() {
+    let mut random = Random::new(1);
+    let mut seen = [false; 7];
+    (0..200).for_each(|_| seen[random.below(7) as usize] = true);
+    assert_eq!(seen, [true; 7]);
+    assert_eq!(random.below(0), 0);
+    assert!((0..1000).all(|_| random.signed().abs() <= 1.0));
+}
+
+/// A weighted max has no case; everything else has one per shape.
+#[test]
+fn every_supported_lookup_is_in_the_table() {
+    for spec in LookupSpec::all() {
+        assert!(spec.pooling != Pooling::Max || spec.weighting == Weighting::Unweighted);
+        let count = verify::count(&format!("{}/", spec.label()));
+        assert_eq!(count, verify::shapes::shapes().len(), "{}", spec.label());
+    }
+    assert_eq!(LookupStatus::CLEAR.first_bag, u32::MAX);
+}
