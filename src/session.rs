@@ -9,10 +9,11 @@ use crate::format::check_dim;
 use crate::gpu::{
     Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, QuantizeSpec, Table, TableDesc,
 };
+use crate::request::{Looked, LookupRequest, OutOfRange, Values, check_request, refuse};
 use crate::table::rows_of;
 use crate::{
     Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus,
-    Result, RowProblem, Weighting,
+    Result,
 };
 
 /// A device of one's own, and the kernels on it.
@@ -37,61 +38,6 @@ pub enum Adapters {
     Any,
     /// Hardware alone.
     Hardware,
-}
-
-/// What a bad index or a bad bag does to [`Session::lookup`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum OutOfRange {
-    /// It is an error.
-    #[default]
-    Error,
-    /// It contributes nothing; [`Looked::status`] counts it.
-    Skip,
-}
-
-/// Arguments of [`Session::lookup`].
-#[derive(Clone, Copy, Debug)]
-pub struct LookupRequest<'a> {
-    /// How bags are pooled.
-    pub pooling: Pooling,
-    /// Rows to look up.
-    pub indices: &'a [u32],
-    /// Where bags begin, bags + 1 entries; ignored by [`Pooling::None`], needed by the others.
-    pub offsets: Option<&'a [u32]>,
-    /// One weight for every index.
-    pub weights: Option<&'a [f32]>,
-    /// Type of the output.
-    pub output: Output,
-    /// What bad indices and bad bags do.
-    pub out_of_range: OutOfRange,
-}
-
-/// Result of [`Session::lookup`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Looked {
-    /// `[bags, dim]` (a gather: `[indices, dim]`), row-major.
-    pub values: Values,
-    /// Bad indices and bad bags.
-    pub status: LookupStatus,
-}
-
-/// Values of either type.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Values {
-    /// f32.
-    F32(Vec<f32>),
-    /// f16.
-    F16(Vec<f16>),
-}
-
-impl Values {
-    /// The values as f32; exact.
-    pub fn into_f32(self) -> Vec<f32> {
-        match self {
-            Self::F32(values) => values,
-            Self::F16(values) => values.into_iter().map(f16::to_f32).collect(),
-        }
-    }
 }
 
 impl Session {
@@ -206,18 +152,8 @@ impl Session {
         method: Method,
     ) -> Result<Table> {
         let (table, status) = self.quantize_counting(values, dim, format, method)?;
-        let first = status.first_not_finite.min(status.first_out_of_range);
-        if first == u32::MAX {
-            return Ok(table);
-        }
-        let row = first as usize;
-        let values = &values[row * dim..][..dim];
-        let mut words = vec![0; format.row_words(dim as u32) as usize];
-        let problem = crate::reference::quantize_row(values, format, &mut words);
-        Err(match problem {
-            Some(problem) => RowProblem::error(problem, row, values, format),
-            None => Error::Device(format!("row {row} was refused, though it can be quantized")),
-        })
+        status.refuse(values, dim, format)?;
+        Ok(table)
     }
 
     /// [`Session::quantize`] that stores rows with a problem as zeros and counts them.
@@ -329,10 +265,7 @@ impl Session {
         let spec = LookupSpec {
             format: table.desc().format,
             pooling: request.pooling,
-            weighting: match request.weights {
-                Some(_) => Weighting::Weighted,
-                None => Weighting::Unweighted,
-            },
+            weighting: request.weighting(),
             output: request.output,
         };
         let kernel = self.kernels.lookup(spec)?;
@@ -495,82 +428,4 @@ fn available_adapters() -> Vec<wgpu::Adapter> {
         adapters.retain(|adapter| adapter.get_info().name.to_lowercase().contains(&name));
     }
     adapters
-}
-
-/// Checks what the host sees; gives the number of output rows, and the offsets that are read.
-fn check_request<'a>(request: &LookupRequest<'a>) -> Result<(u32, Option<&'a [u32]>)> {
-    let indices = request.indices.len();
-    let fits = |argument, length: usize| {
-        u32::try_from(length).map_err(|_| Error::Shape {
-            argument,
-            needed: format!("at most {} entries", u32::MAX),
-            got: length.to_string(),
-        })
-    };
-    if let Some(weights) = request.weights
-        && weights.len() != indices
-    {
-        return Err(Error::Shape {
-            argument: "weights",
-            needed: format!("{indices}, one for every index"),
-            got: weights.len().to_string(),
-        });
-    }
-    match (request.pooling, request.offsets) {
-        (Pooling::None, _) => Ok((fits("indices", indices)?, None)),
-        (_, Some([])) | (_, None) => Err(Error::Shape {
-            argument: "offsets",
-            needed: "bags + 1 entries, at least one, to pool".into(),
-            got: "none".into(),
-        }),
-        (_, Some(offsets)) => {
-            if request.out_of_range == OutOfRange::Error {
-                check_ends(offsets, indices)?;
-            }
-            fits("indices", indices)?;
-            Ok((fits("offsets", offsets.len() - 1)?, Some(offsets)))
-        }
-    }
-}
-
-/// Refuses offsets that leave indices before the first bag or after the last.
-fn check_ends(offsets: &[u32], indices: usize) -> Result<()> {
-    let last = offsets.len().saturating_sub(2);
-    let ends = [
-        (0, offsets[0] == 0),
-        (last, offsets[offsets.len() - 1] as usize == indices),
-    ];
-    match ends.into_iter().find(|(_, good)| !good) {
-        None => Ok(()),
-        Some((bag, _)) => Err(bad_bag(offsets, bag, indices)),
-    }
-}
-
-fn bad_bag(offsets: &[u32], bag: usize, indices: usize) -> Error {
-    Error::Offsets {
-        bag,
-        begin: offsets[bag],
-        end: offsets[(bag + 1).min(offsets.len() - 1)],
-        indices,
-    }
-}
-
-/// Turns what the kernel counted into an error.
-fn refuse(status: &LookupStatus, request: &LookupRequest<'_>, rows: u32) -> Result<()> {
-    if let (1.., Some(offsets)) = (status.bad_bags, request.offsets) {
-        return Err(bad_bag(
-            offsets,
-            status.first_bag as usize,
-            request.indices.len(),
-        ));
-    }
-    if status.bad_indices > 0 {
-        let position = status.first_position as usize;
-        return Err(Error::IndexOutOfRange {
-            position,
-            index: request.indices[position],
-            rows,
-        });
-    }
-    Ok(())
 }

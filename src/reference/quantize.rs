@@ -1,12 +1,10 @@
 //! Values to codes, one row at a time.
 
 use half::f16;
-use rayon::prelude::*;
 
 use super::exact;
 use crate::format::{Format, Header, Params, put_code};
-use crate::table::rows_of;
-use crate::{Error, PackedTable, Result};
+use crate::{Error, QuantizeStatus, Result};
 
 /// How scale and bias are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -111,55 +109,9 @@ fn fits(header: Header, params: Params) -> bool {
     header.scale.abs() <= limit && header.bias.is_finite()
 }
 
-impl PackedTable {
-    /// Quantizes f32 rows on the CPU, in parallel over rows.
-    ///
-    /// # Shapes
-    /// `values` is `[rows, dim]`, row-major; any number of rows, none included.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where `dim` is not 1 to 8192 or `values` is not whole rows,
-    /// [`Error::NotFinite`] for the first NaN or infinity, [`Error::HeaderRange`] for the first row
-    /// whose scale or bias the header's type cannot hold.
-    ///
-    /// # Examples
-    /// ```
-    /// use qembed::{Bits, Format, Method, PackedTable};
-    ///
-    /// let values = [0.0, 0.5, 1.0, 1.5, -1.0, 0.0, 1.0, 2.0];
-    /// let table = PackedTable::quantize(&values, 4, Format::affine(Bits::B2), Method::Asym)?;
-    /// assert_eq!(table.rows(), 2);
-    /// assert_eq!(table.dequantize(), values);
-    /// # Ok::<(), qembed::Error>(())
-    /// ```
-    pub fn quantize(values: &[f32], dim: usize, format: Format, method: Method) -> Result<Self> {
-        let Method::Asym = method;
-        let rows = rows_of(values, dim)? as usize;
-        let row_words = format.row_words(dim as u32) as usize;
-        let mut words = vec![0; rows * row_words];
-        let problem = words
-            .par_chunks_exact_mut(row_words)
-            .zip(values.par_chunks_exact(dim))
-            .enumerate()
-            .filter_map(|(row, (words, values))| {
-                quantize_row(values, format, words).map(|problem| (row, problem))
-            })
-            .find_first(|_| true);
-        match problem {
-            Some((row, problem)) => Err(problem.error(row, &values[row * dim..], format)),
-            None => Self::from_words(format, dim, words),
-        }
-    }
-
-    /// Every value, `[rows, dim]`, row-major, on the CPU.
-    pub fn dequantize(&self) -> Vec<f32> {
-        super::dequantize(self)
-    }
-}
-
 impl RowProblem {
     /// The error that names this problem in row `row`, whose values are given.
-    pub(crate) fn error(self, row: usize, values: &[f32], format: Format) -> Error {
+    fn error(self, row: usize, values: &[f32], format: Format) -> Error {
         match self {
             Self::NotFinite { column } => Error::NotFinite {
                 row,
@@ -180,5 +132,33 @@ impl RowProblem {
                 },
             },
         }
+    }
+}
+
+impl QuantizeStatus {
+    /// Counts a problem of one row.
+    pub(crate) fn count(&mut self, row: u32, problem: RowProblem) {
+        let (count, first) = match problem {
+            RowProblem::NotFinite { .. } => (&mut self.not_finite, &mut self.first_not_finite),
+            RowProblem::OutOfRange(_) => (&mut self.out_of_range, &mut self.first_out_of_range),
+        };
+        *count += 1;
+        *first = (*first).min(row);
+    }
+
+    /// # Errors
+    /// [`Error::NotFinite`] or [`Error::HeaderRange`] for the first row with a problem.
+    pub(crate) fn refuse(&self, values: &[f32], dim: usize, format: Format) -> Result<()> {
+        let first = self.first_not_finite.min(self.first_out_of_range);
+        if first == u32::MAX {
+            return Ok(());
+        }
+        let row = first as usize;
+        let values = &values[row * dim..][..dim];
+        let mut words = vec![0; format.row_words(dim as u32) as usize];
+        Err(match quantize_row(values, format, &mut words) {
+            Some(problem) => problem.error(row, values, format),
+            None => Error::Device(format!("row {row} was refused, though it can be quantized")),
+        })
     }
 }

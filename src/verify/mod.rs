@@ -1,13 +1,15 @@
 //! Every kernel against the reference, over one case table: what `qembed verify` runs, and what an
 //! engine can run in its own tests.
 //!
-//! A device under test is an [`Engine`]; [`GpuEngine`] is the one for the kernels on a GPU.
+//! A device under test is an [`Engine`]; `GpuEngine` runs the kernels on a GPU, [`CpuEngine`] those on the CPU.
 
 pub mod compare;
+mod cpu;
 #[cfg(feature = "session")]
 mod gpu;
 pub mod shapes;
 
+pub use cpu::CpuEngine;
 #[cfg(feature = "session")]
 pub use gpu::GpuEngine;
 
@@ -18,7 +20,7 @@ use crate::reference::{self, quantize_row};
 use crate::shader;
 use crate::{
     Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus, Result,
-    RowProblem, Weighting,
+    Weighting,
 };
 
 /// A device under test.
@@ -234,17 +236,9 @@ pub fn quantize_counting(values: &[f32], dim: u32, format: Format) -> (Vec<u32>,
         .chunks_exact(dim as usize)
         .zip(packed.chunks_exact_mut(row_words));
     for (row, (values, words)) in rows.enumerate() {
-        let (count, first) = match quantize_row(values, format, words) {
-            None => continue,
-            Some(RowProblem::NotFinite { .. }) => {
-                (&mut status.not_finite, &mut status.first_not_finite)
-            }
-            Some(RowProblem::OutOfRange(_)) => {
-                (&mut status.out_of_range, &mut status.first_out_of_range)
-            }
-        };
-        *count += 1;
-        *first = (*first).min(row as u32);
+        if let Some(problem) = quantize_row(values, format, words) {
+            status.count(row as u32, problem);
+        }
     }
     (packed, status)
 }

@@ -1,0 +1,148 @@
+//! Arrays in NumPy's format.
+
+use std::fs::File;
+use std::io::{BufReader, Seek};
+use std::path::Path;
+
+use half::f16;
+use npyz::{AutoSerialize, DType, Deserialize, NpyFile, Order, TypeChar, WriterBuilder};
+
+use super::replace::replace;
+use super::{file_error, os_error};
+use crate::Result;
+
+/// An array of any shape, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array<T> {
+    /// Length of every dimension.
+    pub shape: Vec<usize>,
+    /// The elements; the last dimension is next to itself.
+    pub values: Vec<T>,
+}
+
+type Npy = NpyFile<BufReader<File>>;
+
+/// Reads f4 or f2, widened to f32.
+///
+/// # Errors
+/// [`crate::Error::File`].
+pub fn read_floats(path: &Path) -> Result<Array<f32>> {
+    let npy = open(path)?;
+    match kind(&npy.dtype()) {
+        Some((TypeChar::Float, 4)) => read(path, npy),
+        Some((TypeChar::Float, 2)) => {
+            let Array { shape, values } = read::<f16>(path, npy)?;
+            let values = values.into_iter().map(f16::to_f32).collect();
+            Ok(Array { shape, values })
+        }
+        _ => Err(wrong_type(path, &npy, "float32 or float16")),
+    }
+}
+
+/// Reads i4, i8 or u4.
+///
+/// # Errors
+/// [`crate::Error::File`].
+pub fn read_integers(path: &Path) -> Result<Array<i64>> {
+    fn widen<T: Into<i64>>(array: Array<T>) -> Array<i64> {
+        Array {
+            shape: array.shape,
+            values: array.values.into_iter().map(T::into).collect(),
+        }
+    }
+    let npy = open(path)?;
+    match kind(&npy.dtype()) {
+        Some((TypeChar::Int, 4)) => read::<i32>(path, npy).map(widen),
+        Some((TypeChar::Int, 8)) => read::<i64>(path, npy),
+        Some((TypeChar::Uint, 4)) => read::<u32>(path, npy).map(widen),
+        _ => Err(wrong_type(path, &npy, "int32, int64 or uint32")),
+    }
+}
+
+/// Reads u1.
+///
+/// # Errors
+/// [`crate::Error::File`].
+pub fn read_bytes(path: &Path) -> Result<Array<u8>> {
+    let npy = open(path)?;
+    match kind(&npy.dtype()) {
+        Some((TypeChar::Uint, 1)) => read(path, npy),
+        _ => Err(wrong_type(path, &npy, "uint8")),
+    }
+}
+
+/// Writes an array, whole or not at all.
+///
+/// # Errors
+/// [`crate::Error::File`].
+pub fn write<T: AutoSerialize + Copy>(path: &Path, shape: &[usize], values: &[T]) -> Result<()> {
+    let shape: Vec<_> = shape.iter().map(|&length| length as u64).collect();
+    replace(path, |file| {
+        let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
+        let mut writer = options.writer(file).begin_nd()?;
+        writer.extend(values.iter().copied())?;
+        writer.finish()
+    })
+}
+
+/// Reads the header and checks that the file is as long as it says.
+fn open(path: &Path) -> Result<Npy> {
+    let file = File::open(path).map_err(|error| os_error(path, "cannot be read", &error))?;
+    let unreadable = |error| os_error(path, "is not a npy file", &error);
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let header = npyz::NpyHeader::from_reader(&mut reader).map_err(unreadable)?;
+    let start = reader.stream_position().map_err(unreadable)?;
+    let item = header.dtype().num_bytes().unwrap_or(0) as u64;
+    let elements = header
+        .shape()
+        .iter()
+        .try_fold(1u64, |product, length| product.checked_mul(*length));
+    let expected = elements.and_then(|elements| elements.checked_mul(item));
+    match expected.and_then(|expected| expected.checked_add(start)) {
+        Some(expected) if expected == bytes => Ok(NpyFile::with_header(header, reader)),
+        Some(expected) => Err(file_error(
+            path,
+            format!(
+                "is truncated or damaged: its header promises {expected} bytes, it has {bytes}"
+            ),
+        )),
+        None => Err(file_error(path, "is damaged: its shape overflows")),
+    }
+}
+
+fn read<T: Deserialize + Copy>(path: &Path, npy: Npy) -> Result<Array<T>> {
+    let shape: Vec<_> = npy.shape().iter().map(|&length| length as usize).collect();
+    let order = npy.order();
+    let values = npy
+        .into_vec()
+        .map_err(|error| os_error(path, "cannot be read", &error))?;
+    let values = match (order, &shape[..]) {
+        (Order::C, _) | (Order::Fortran, [] | [_]) => values,
+        (Order::Fortran, &[rows, columns]) => transposed(&values, rows, columns),
+        (Order::Fortran, _) => {
+            let problem = "is in Fortran order; save it with numpy.ascontiguousarray";
+            return Err(file_error(path, problem));
+        }
+    };
+    Ok(Array { shape, values })
+}
+
+/// Column-major to row-major.
+fn transposed<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
+    let place = |at: usize| values[at % columns * rows + at / columns];
+    (0..values.len()).map(place).collect()
+}
+
+/// Kind and bytes of a plain type.
+fn kind(dtype: &DType) -> Option<(TypeChar, u64)> {
+    match dtype {
+        DType::Plain(plain) => Some((plain.type_char(), plain.size_field())),
+        _ => None,
+    }
+}
+
+fn wrong_type(path: &Path, npy: &Npy, needed: &str) -> crate::Error {
+    let got = npy.dtype().descr();
+    file_error(path, format!("holds {got}; needed {needed}"))
+}

@@ -1,0 +1,158 @@
+//! A lookup as a caller without buffers asks for it, checked in one place for every device.
+
+use half::f16;
+
+use crate::spec::check_weighting;
+use crate::{Error, LookupStatus, Output, Pooling, Result, Weighting};
+
+/// What a bad index or a bad bag does to a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OutOfRange {
+    /// It is an error.
+    #[default]
+    Error,
+    /// It contributes nothing; [`Looked::status`] counts it.
+    Skip,
+}
+
+/// Arguments of [`crate::Session::lookup`] and [`crate::cpu::lookup`].
+#[derive(Clone, Copy, Debug)]
+pub struct LookupRequest<'a> {
+    /// How bags are pooled.
+    pub pooling: Pooling,
+    /// Rows to look up.
+    pub indices: &'a [u32],
+    /// Where bags begin, bags + 1 entries; ignored by [`Pooling::None`], needed by the others.
+    pub offsets: Option<&'a [u32]>,
+    /// One weight for every index.
+    pub weights: Option<&'a [f32]>,
+    /// Type of the output.
+    pub output: Output,
+    /// What bad indices and bad bags do.
+    pub out_of_range: OutOfRange,
+}
+
+impl LookupRequest<'_> {
+    /// Whether it has weights.
+    pub(crate) fn weighting(&self) -> Weighting {
+        match self.weights {
+            Some(_) => Weighting::Weighted,
+            None => Weighting::Unweighted,
+        }
+    }
+}
+
+/// Result of [`crate::Session::lookup`] and [`crate::cpu::lookup`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Looked {
+    /// `[bags, dim]` (a gather: `[indices, dim]`), row-major.
+    pub values: Values,
+    /// Bad indices and bad bags.
+    pub status: LookupStatus,
+}
+
+/// Values of either type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// f32.
+    F32(Vec<f32>),
+    /// f16.
+    F16(Vec<f16>),
+}
+
+impl Values {
+    /// Rounds f32 values to the type of the output.
+    pub(crate) fn rounded(values: Vec<f32>, output: Output) -> Self {
+        match output {
+            Output::F32 => Self::F32(values),
+            Output::F16 => Self::F16(values.into_iter().map(f16::from_f32).collect()),
+        }
+    }
+
+    /// The values as f32; exact.
+    pub fn into_f32(self) -> Vec<f32> {
+        match self {
+            Self::F32(values) => values,
+            Self::F16(values) => values.into_iter().map(f16::to_f32).collect(),
+        }
+    }
+}
+
+/// Checks what the host sees; gives the number of output rows, and the offsets that are read.
+pub(crate) fn check_request<'a>(request: &LookupRequest<'a>) -> Result<(u32, Option<&'a [u32]>)> {
+    check_weighting(request.pooling, request.weighting())?;
+    let indices = request.indices.len();
+    let fits = |argument, length: usize| {
+        u32::try_from(length).map_err(|_| Error::Shape {
+            argument,
+            needed: format!("at most {} entries", u32::MAX),
+            got: length.to_string(),
+        })
+    };
+    if let Some(weights) = request.weights
+        && weights.len() != indices
+    {
+        return Err(Error::Shape {
+            argument: "weights",
+            needed: format!("{indices}, one for every index"),
+            got: weights.len().to_string(),
+        });
+    }
+    match (request.pooling, request.offsets) {
+        (Pooling::None, _) => Ok((fits("indices", indices)?, None)),
+        (_, Some([])) | (_, None) => Err(Error::Shape {
+            argument: "offsets",
+            needed: "bags + 1 entries, at least one, to pool".into(),
+            got: "none".into(),
+        }),
+        (_, Some(offsets)) => {
+            if request.out_of_range == OutOfRange::Error {
+                check_ends(offsets, indices)?;
+            }
+            fits("indices", indices)?;
+            Ok((fits("offsets", offsets.len() - 1)?, Some(offsets)))
+        }
+    }
+}
+
+/// Refuses offsets that leave indices before the first bag or after the last.
+fn check_ends(offsets: &[u32], indices: usize) -> Result<()> {
+    let last = offsets.len().saturating_sub(2);
+    let ends = [
+        (0, offsets[0] == 0),
+        (last, offsets[offsets.len() - 1] as usize == indices),
+    ];
+    match ends.into_iter().find(|(_, good)| !good) {
+        None => Ok(()),
+        Some((bag, _)) => Err(bad_bag(offsets, bag, indices)),
+    }
+}
+
+fn bad_bag(offsets: &[u32], bag: usize, indices: usize) -> Error {
+    Error::Offsets {
+        bag,
+        begin: offsets[bag],
+        end: offsets[(bag + 1).min(offsets.len() - 1)],
+        indices,
+    }
+}
+
+/// Turns what the kernel counted into an error.
+pub(crate) fn refuse(status: &LookupStatus, request: &LookupRequest<'_>, rows: u32) -> Result<()> {
+    if let (1.., Some(offsets)) = (status.bad_bags, request.offsets) {
+        return Err(bad_bag(
+            offsets,
+            status.first_bag as usize,
+            request.indices.len(),
+        ));
+    }
+    if status.bad_indices > 0 {
+        let position = status.first_position as usize;
+        return Err(Error::IndexOutOfRange {
+            position,
+            index: request.indices[position],
+            rows,
+        });
+    }
+    Ok(())
+}

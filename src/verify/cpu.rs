@@ -1,0 +1,55 @@
+//! The kernels on the CPU as a device under test.
+
+use super::compare::Outcome;
+use super::shapes::Batch;
+use super::{Engine, Lookup, Quantized, reference_args};
+use crate::{Format, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Result, cpu};
+
+/// The kernels on the CPU.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuEngine;
+
+impl Engine for CpuEngine {
+    type Table = PackedTable;
+
+    fn upload(&self, table: &PackedTable) -> Result<PackedTable> {
+        Ok(table.clone())
+    }
+
+    fn lookup(&self, table: &PackedTable, spec: &LookupSpec, batch: &Batch) -> Result<Lookup> {
+        let args = reference_args(spec, batch);
+        let request = LookupRequest {
+            pooling: args.pooling,
+            indices: args.indices,
+            offsets: args.offsets,
+            weights: args.weights,
+            output: spec.output,
+            out_of_range: OutOfRange::Skip,
+        };
+        let looked = cpu::lookup(table, request)?;
+        Ok(Lookup {
+            values: looked.values.into_f32(),
+            status: looked.status,
+            guards: Outcome::PASS,
+        })
+    }
+
+    fn quantize(
+        &self,
+        values: &[f32],
+        dim: usize,
+        format: Format,
+        method: Method,
+    ) -> Result<Quantized> {
+        let (table, status) = cpu::quantize_counting(values, dim, format, method)?;
+        Ok(Quantized {
+            words: table.words().to_vec(),
+            status,
+            guards: Outcome::PASS,
+        })
+    }
+
+    fn dequantize(&self, table: &PackedTable) -> Result<(Vec<f32>, Outcome)> {
+        Ok((cpu::dequantize(table), Outcome::PASS))
+    }
+}

@@ -1,0 +1,746 @@
+//! Ring 3: every error of kernels, tables and `bind`, on wgpu's noop device with default limits; no
+//! validation error of wgpu's own escapes. No GPU.
+
+use std::sync::{Arc, Mutex};
+
+use qembed::gpu::{
+    Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, QuantizeSpec, Table, TableBuffers,
+    TableDesc,
+};
+use qembed::wgpu::{self, BufferUsages};
+use qembed::{Bits, Error, Format, LookupSpec, Method, Output, PackedTable, Pooling, Weighting};
+
+const Q4: Format = Format::affine(Bits::B4);
+
+/// A noop device whose stray errors are collected instead of panicking.
+struct Noop {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    kernels: Kernels,
+    stray: Arc<Mutex<Vec<String>>>,
+}
+
+impl Noop {
+    fn new() -> Self {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let stray = Arc::new(Mutex::new(vec![]));
+        let collected = stray.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            collected.lock().unwrap().push(error.to_string());
+        }));
+        let kernels = Kernels::new(&device).unwrap();
+        Self {
+            device,
+            queue,
+            kernels,
+            stray,
+        }
+    }
+
+    fn buffer(&self, size: u64, usage: BufferUsages) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    fn storage(&self, size: u64) -> wgpu::Buffer {
+        self.buffer(size, BufferUsages::STORAGE)
+    }
+
+    /// 10 rows of 64 columns.
+    fn table(&self) -> Table {
+        let packed = PackedTable::quantize(&[0.5; 640], 64, Q4, Method::Asym).unwrap();
+        self.kernels.upload(&self.queue, &packed).unwrap()
+    }
+
+    /// Records and submits, so that whatever wgpu would complain about comes out.
+    fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        record(&mut encoder.begin_compute_pass(&Default::default()));
+        self.queue.submit([encoder.finish()]);
+    }
+}
+
+impl Drop for Noop {
+    fn drop(&mut self) {
+        let stray = self.stray.lock().unwrap();
+        assert!(
+            stray.is_empty() || std::thread::panicking(),
+            "wgpu complained: {stray:?}"
+        );
+    }
+}
+
+const SUM: LookupSpec = LookupSpec {
+    format: Q4,
+    pooling: Pooling::Sum,
+    weighting: Weighting::Weighted,
+    output: Output::F32,
+};
+
+/// Buffers of a weighted sum of 4 bags and 12 indices over the table of [`Noop::table`].
+struct Buffers {
+    indices: wgpu::Buffer,
+    offsets: wgpu::Buffer,
+    weights: wgpu::Buffer,
+    output: wgpu::Buffer,
+    status: wgpu::Buffer,
+}
+
+impl Buffers {
+    fn new(noop: &Noop) -> Self {
+        Self {
+            indices: noop.storage(48),
+            offsets: noop.storage(20),
+            weights: noop.storage(48),
+            output: noop.storage(4 * 64 * 4),
+            status: noop.storage(16),
+        }
+    }
+
+    fn args(&self) -> LookupArgs<'_> {
+        LookupArgs {
+            counts: Counts::Host {
+                bags: 4,
+                indices: 12,
+            },
+            indices: Some(self.indices.as_entire_buffer_binding()),
+            offsets: Some(self.offsets.as_entire_buffer_binding()),
+            weights: Some(self.weights.as_entire_buffer_binding()),
+            output: Some(self.output.as_entire_buffer_binding()),
+            status: Some(self.status.as_entire_buffer_binding()),
+        }
+    }
+}
+
+/// The error of binding `SUM` with one argument changed.
+fn refused(
+    change: impl for<'a> FnOnce(&'a Noop, &mut LookupArgs<'a>, &'a Buffers, &'a Spare),
+) -> Error {
+    let noop = Noop::new();
+    let buffers = Buffers::new(&noop);
+    let spare = Spare::new(&noop);
+    let mut args = buffers.args();
+    change(&noop, &mut args, &buffers, &spare);
+    let lookup = noop.kernels.lookup(SUM).unwrap();
+    lookup.bind(&noop.table(), args).unwrap_err()
+}
+
+/// Further buffers that a change may use.
+struct Spare {
+    small: wgpu::Buffer,
+    large: wgpu::Buffer,
+    uniform: wgpu::Buffer,
+}
+
+impl Spare {
+    fn new(noop: &Noop) -> Self {
+        Self {
+            small: noop.storage(16),
+            large: noop.storage(1 << 20),
+            uniform: noop.buffer(4096, BufferUsages::UNIFORM),
+        }
+    }
+}
+
+fn range(buffer: &wgpu::Buffer, offset: u64, size: u64) -> Option<wgpu::BufferBinding<'_>> {
+    Some(wgpu::BufferBinding {
+        buffer,
+        offset,
+        size: std::num::NonZeroU64::new(size),
+    })
+}
+
+#[test]
+fn a_sound_bind_is_accepted_and_recorded_twice() {
+    let noop = Noop::new();
+    let buffers = Buffers::new(&noop);
+    let lookup = noop.kernels.lookup(SUM).unwrap();
+    assert_eq!(lookup.spec(), SUM);
+    let bound = lookup.bind(&noop.table(), buffers.args()).unwrap();
+    noop.submit(|pass| {
+        bound.record(pass);
+        bound.record(pass);
+    });
+}
+
+#[test]
+fn every_variant_binds_and_records() {
+    let noop = Noop::new();
+    for spec in LookupSpec::all() {
+        let desc = TableDesc {
+            format: spec.format,
+            rows: 10,
+            dim: 63,
+        };
+        let table = noop.kernels.allocate(desc).unwrap();
+        let buffers = Buffers::new(&noop);
+        let output = noop.storage(4 * 12 * 64);
+        let mut args = buffers.args();
+        args.output = Some(output.as_entire_buffer_binding());
+        args.offsets = args.offsets.filter(|_| spec.pooling != Pooling::None);
+        args.weights = args
+            .weights
+            .filter(|_| spec.weighting == Weighting::Weighted);
+        for status in [args.status.clone(), None] {
+            let args = LookupArgs {
+                status,
+                ..args.clone()
+            };
+            let host = noop
+                .kernels
+                .lookup(spec)
+                .unwrap()
+                .bind(&table, args.clone())
+                .unwrap();
+            let counts = noop.storage(8);
+            let counts = Counts::Device(counts.as_entire_buffer_binding());
+            let device = LookupArgs { counts, ..args };
+            let device = noop
+                .kernels
+                .lookup(spec)
+                .unwrap()
+                .bind(&table, device)
+                .unwrap();
+            noop.submit(|pass| {
+                host.record(pass);
+                device.record(pass);
+            });
+        }
+    }
+}
+
+#[test]
+fn empty_work_needs_no_buffers_and_records_nothing() {
+    let noop = Noop::new();
+    let none = |counts| LookupArgs {
+        counts,
+        indices: None,
+        offsets: None,
+        weights: None,
+        output: None,
+        status: None,
+    };
+    let lookup = noop.kernels.lookup(SUM).unwrap();
+    let no_bags = none(Counts::Host {
+        bags: 0,
+        indices: 0,
+    });
+    let bound = lookup.bind(&noop.table(), no_bags).unwrap();
+    noop.submit(|pass| bound.record(pass));
+
+    let gather = LookupSpec {
+        pooling: Pooling::None,
+        ..SUM
+    };
+    let no_indices = none(Counts::Host {
+        bags: 7,
+        indices: 0,
+    });
+    let bound = noop
+        .kernels
+        .lookup(gather)
+        .unwrap()
+        .bind(&noop.table(), no_indices)
+        .unwrap();
+    noop.submit(|pass| bound.record(pass));
+
+    // Bags, all of them empty: no indices, no weights.
+    let buffers = Buffers::new(&noop);
+    let args = LookupArgs {
+        counts: Counts::Host {
+            bags: 4,
+            indices: 0,
+        },
+        indices: None,
+        weights: None,
+        ..buffers.args()
+    };
+    let bound = lookup.bind(&noop.table(), args).unwrap();
+    noop.submit(|pass| bound.record(pass));
+
+    let empty = noop
+        .kernels
+        .allocate(TableDesc {
+            format: Q4,
+            rows: 0,
+            dim: 64,
+        })
+        .unwrap();
+    let bound = lookup.bind(&empty, buffers.args()).unwrap();
+    noop.submit(|pass| bound.record(pass));
+}
+
+#[test]
+fn a_range_that_is_too_small() {
+    let error = refused(|_, args, _, spare| args.indices = range(&spare.small, 0, 0));
+    assert_eq!(
+        error.to_string(),
+        "indices: the range has 16 bytes, 48 are needed"
+    );
+    let error = refused(|_, args, buffers, _| args.output = range(&buffers.output, 0, 1020));
+    assert!(matches!(
+        error,
+        Error::BufferTooSmall {
+            argument: "output",
+            needed_bytes: 1024,
+            got_bytes: 1020
+        }
+    ));
+    for (offset, size) in [(0, 64), (256, 0), (1 << 40, 0)] {
+        let error =
+            refused(|_, args, buffers, _| args.status = range(&buffers.status, offset, size));
+        assert!(
+            matches!(
+                error,
+                Error::BufferTooSmall {
+                    argument: "status",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    let error = refused(|_, args, _, spare| args.offsets = range(&spare.small, 0, 0));
+    assert!(matches!(
+        error,
+        Error::BufferTooSmall {
+            argument: "offsets",
+            needed_bytes: 20,
+            ..
+        }
+    ));
+    let error = refused(|_, args, _, spare| args.weights = range(&spare.small, 0, 0));
+    assert!(matches!(
+        error,
+        Error::BufferTooSmall {
+            argument: "weights",
+            ..
+        }
+    ));
+    let error = refused(|_, args, _, spare| {
+        args.counts = Counts::Device(range(&spare.small, 0, 4).unwrap());
+    });
+    assert!(matches!(
+        error,
+        Error::BufferTooSmall {
+            argument: "requested",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_buffer_without_the_usage() {
+    let error = refused(|_, args, _, spare| args.weights = range(&spare.uniform, 0, 0));
+    assert!(matches!(
+        error,
+        Error::BufferUsage {
+            argument: "weights",
+            missing: "STORAGE"
+        }
+    ));
+}
+
+#[test]
+fn a_misaligned_range() {
+    let error = refused(|_, args, _, spare| args.indices = range(&spare.large, 128, 0));
+    assert_eq!(
+        error.to_string(),
+        "indices: the range starts at byte 128, which must be a multiple of 256"
+    );
+}
+
+#[test]
+fn a_written_buffer_that_is_read_too() {
+    let error = refused(|_, args, _, spare| {
+        args.indices = range(&spare.large, 0, 48);
+        args.output = range(&spare.large, 4096, 1024);
+    });
+    assert!(
+        matches!(
+            error,
+            Error::Aliased {
+                argument: "output",
+                other: "indices",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn written_ranges_that_overlap() {
+    let error = refused(|_, args, _, spare| {
+        args.output = range(&spare.large, 0, 1024);
+        args.status = range(&spare.large, 768, 16);
+    });
+    assert!(
+        matches!(
+            error,
+            Error::Aliased {
+                overlap: "bytes",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    // Side by side in one buffer is fine.
+    let noop = Noop::new();
+    let (buffers, spare) = (Buffers::new(&noop), Spare::new(&noop));
+    let args = LookupArgs {
+        output: range(&spare.large, 0, 1024),
+        status: range(&spare.large, 1024, 16),
+        ..buffers.args()
+    };
+    let bound = noop
+        .kernels
+        .lookup(SUM)
+        .unwrap()
+        .bind(&noop.table(), args)
+        .unwrap();
+    noop.submit(|pass| bound.record(pass));
+}
+
+#[test]
+fn ranges_that_the_spec_does_not_read_or_misses() {
+    let error = refused(|_, args, _, _| args.weights = None);
+    assert_eq!(error.to_string(), "weights: needed a range, got None");
+    let error = refused(|_, args, _, _| args.output = None);
+    assert_eq!(error.to_string(), "output: needed a range, got None");
+    let error = refused(|_, args, _, spare| {
+        args.counts = Counts::Device(range(&spare.small, 0, 8).unwrap());
+        args.indices = None;
+    });
+    assert_eq!(error.to_string(), "indices: needed a range, got None");
+
+    let noop = Noop::new();
+    let buffers = Buffers::new(&noop);
+    let bind = |spec| {
+        noop.kernels
+            .lookup(spec)
+            .unwrap()
+            .bind(&noop.table(), buffers.args())
+    };
+    let unweighted = LookupSpec {
+        weighting: Weighting::Unweighted,
+        ..SUM
+    };
+    assert!(matches!(
+        bind(unweighted),
+        Err(Error::Shape {
+            argument: "weights",
+            ..
+        })
+    ));
+    let gather = LookupSpec {
+        pooling: Pooling::None,
+        ..SUM
+    };
+    assert!(matches!(
+        bind(gather),
+        Err(Error::Shape {
+            argument: "offsets",
+            ..
+        })
+    ));
+    let other = LookupSpec {
+        format: Format::affine(Bits::B2),
+        ..SUM
+    };
+    let error = bind(other).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "table: needed rows of format q2h16 (the lookup's spec), got q4h16"
+    );
+}
+
+#[test]
+fn limits_are_named_with_what_is_needed_and_what_there_is() {
+    let noop = Noop::new();
+    let rows = 4_000_000;
+    let error = noop
+        .kernels
+        .allocate(TableDesc {
+            format: Q4,
+            rows,
+            dim: 64,
+        })
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "table: needs 144000000 of the device's max_storage_buffer_binding_size, which is 134217728"
+    );
+    let error = refused(|_, args, _, _| {
+        args.counts = Counts::Host {
+            bags: 1_000_000,
+            indices: 12,
+        };
+        args.offsets.take();
+    });
+    assert!(
+        matches!(
+            error,
+            Error::Shape {
+                argument: "offsets",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = refused(|_, args, _, spare| {
+        args.counts = Counts::Host {
+            bags: u32::MAX,
+            indices: u32::MAX,
+        };
+        args.indices = range(&spare.large, 0, 0);
+    });
+    assert!(
+        matches!(
+            error,
+            Error::BufferTooSmall {
+                needed_bytes: 17_179_869_180,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    // A buffer larger than one binding.
+    let huge = noop.storage(200 << 20);
+    let desc = TableDesc {
+        format: Q4,
+        rows,
+        dim: 64,
+    };
+    let rows = range(&huge, 0, 0).unwrap();
+    let error = Table::from_buffers(&noop.kernels, desc, TableBuffers { rows }).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Limit {
+            name: "max_storage_buffer_binding_size",
+            ..
+        }
+    ));
+
+    let limits = wgpu::Limits {
+        max_storage_buffers_per_shader_stage: 4,
+        ..Default::default()
+    };
+    let (device, _) = wgpu::Device::noop(&wgpu::DeviceDescriptor {
+        required_limits: limits,
+        ..Default::default()
+    });
+    let error = Kernels::new(&device).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "device: needs 8 of the device's max_storage_buffers_per_shader_stage, which is 4"
+    );
+}
+
+#[test]
+fn tables_that_do_not_fit() {
+    let noop = Noop::new();
+    let allocate = |dim| {
+        noop.kernels.allocate(TableDesc {
+            format: Q4,
+            rows: 1,
+            dim,
+        })
+    };
+    assert!(matches!(
+        allocate(0),
+        Err(Error::Shape {
+            argument: "dim",
+            ..
+        })
+    ));
+    assert!(matches!(
+        allocate(8193),
+        Err(Error::Shape {
+            argument: "dim",
+            ..
+        })
+    ));
+    let desc = TableDesc {
+        format: Q4,
+        rows: 10,
+        dim: 64,
+    };
+    assert_eq!(desc.bytes(), 360);
+    let from = |buffer: &wgpu::Buffer, offset, size| {
+        let rows = range(buffer, offset, size).unwrap();
+        Table::from_buffers(&noop.kernels, desc, TableBuffers { rows })
+    };
+    let buffer = noop.storage(4096);
+    assert!(from(&buffer, 256, 360).is_ok());
+    assert!(matches!(
+        from(&buffer, 0, 356),
+        Err(Error::BufferTooSmall {
+            argument: "rows",
+            ..
+        })
+    ));
+    assert!(matches!(
+        from(&buffer, 4, 360),
+        Err(Error::Misaligned {
+            argument: "rows",
+            ..
+        })
+    ));
+    let uniform = noop.buffer(4096, BufferUsages::UNIFORM);
+    assert!(matches!(
+        from(&uniform, 0, 360),
+        Err(Error::BufferUsage {
+            argument: "rows",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn quantize_and_dequantize_check_rows_and_ranges() {
+    let noop = Noop::new();
+    let table = noop.table();
+    let values = noop.storage(640 * 4);
+    let args = |rows, values| DequantizeArgs { rows, values };
+    let dequantize = noop.kernels.dequantize(Q4).unwrap();
+    let whole = || range(&values, 0, 0);
+    let bound = dequantize.bind(&table, args(0..10, whole())).unwrap();
+    noop.submit(|pass| bound.record(pass));
+    let bound = dequantize.bind(&table, args(3..3, None)).unwrap();
+    noop.submit(|pass| bound.record(pass));
+    for rows in [0..11, std::ops::Range { start: 4, end: 3 }] {
+        let error = dequantize.bind(&table, args(rows, whole())).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Shape {
+                    argument: "rows",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    let error = dequantize.bind(&table, args(0..10, None)).unwrap_err();
+    assert_eq!(error.to_string(), "values: needed a range, got None");
+    let error = dequantize
+        .bind(&table, args(0..10, range(&values, 0, 64)))
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        Error::BufferTooSmall {
+            argument: "values",
+            ..
+        }
+    ));
+    let other = noop.kernels.dequantize(Format::affine(Bits::B8)).unwrap();
+    let error = other.bind(&table, args(0..10, whole())).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Shape {
+            argument: "table",
+            ..
+        }
+    ));
+
+    let spec = |dim| QuantizeSpec {
+        format: Q4,
+        method: Method::Asym,
+        dim,
+    };
+    let args = |rows, values| QuantizeArgs {
+        rows,
+        values,
+        status: None,
+    };
+    let quantize = noop.kernels.quantize(spec(64)).unwrap();
+    for rows in [0..10, 9..10, 4..4] {
+        let bound = quantize.bind(&table, args(rows, whole())).unwrap();
+        noop.submit(|pass| bound.record(pass));
+    }
+    let error = quantize.bind(&table, args(9..12, whole())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rows: needed a range within 0..10, got 9..12"
+    );
+    let error = quantize.bind(&table, args(0..10, None)).unwrap_err();
+    assert_eq!(error.to_string(), "values: needed a range, got None");
+    let error = noop
+        .kernels
+        .quantize(spec(32))
+        .unwrap()
+        .bind(&table, args(0..10, whole()))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "table: needed q4h16 rows of dim 32 (the kernel's spec), got q4h16 rows of dim 64"
+    );
+    assert!(matches!(
+        noop.kernels.quantize(spec(0)),
+        Err(Error::Shape {
+            argument: "dim",
+            ..
+        })
+    ));
+    // Rows and values in one buffer.
+    let both = noop.storage(1 << 16);
+    let desc = TableDesc {
+        format: Q4,
+        rows: 10,
+        dim: 64,
+    };
+    let rows = range(&both, 0, 0).unwrap();
+    let table = Table::from_buffers(&noop.kernels, desc, TableBuffers { rows }).unwrap();
+    let error = quantize
+        .bind(&table, args(0..10, range(&both, 4096, 0)))
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Aliased {
+                argument: "rows",
+                other: "values",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_weighted_max_is_refused() {
+    let spec = LookupSpec {
+        pooling: Pooling::Max,
+        ..SUM
+    };
+    let error = Noop::new().kernels.lookup(spec).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "weighted max pooling is not supported: drop the weights or pool by sum or mean"
+    );
+}
+
+#[test]
+fn a_lost_device_is_said_to_be_lost() {
+    let noop = Noop::new();
+    let table = noop.table();
+    let buffers = Buffers::new(&noop);
+    let lookup = noop.kernels.lookup(SUM).unwrap();
+    noop.device.destroy();
+    let lost = |error| matches!(error, Error::DeviceLost);
+    assert!(lost(lookup.bind(&table, buffers.args()).unwrap_err()));
+    assert!(lost(noop.kernels.lookup(SUM).unwrap_err()));
+    let desc = TableDesc {
+        format: Q4,
+        rows: 1,
+        dim: 8,
+    };
+    assert!(lost(noop.kernels.allocate(desc).unwrap_err()));
+    let packed = PackedTable::quantize(&[0.5; 64], 64, Q4, Method::Asym).unwrap();
+    assert!(lost(noop.kernels.upload(&noop.queue, &packed).unwrap_err()));
+}
