@@ -1,0 +1,26 @@
+//! Turns a table file back into f32 rows.
+
+use qembed::io::{TableFile, write};
+
+use crate::args::Dequantize;
+use crate::device::{Device, Software};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// Runs the command.
+pub fn run(args: &Dequantize, terminal: &Terminal) -> Result<(), Failure> {
+    let spinner = terminal.spinner("dequantizing");
+    let table = TableFile::load(&args.table)?.table;
+    let device = Device::open(args.device, Software::Avoided)?;
+    let values = device.upload(&table)?.dequantize()?;
+    let shape = [table.rows() as usize, table.dim() as usize];
+    write(&args.output, &shape, &values)?;
+    spinner.finish_and_clear();
+    let [rows, dim] = shape;
+    terminal.print(&format!(
+        "{}: {rows} rows x {dim}, f32; on {}",
+        args.output.display(),
+        device.name()
+    ));
+    Ok(())
+}

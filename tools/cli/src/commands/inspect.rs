@@ -1,0 +1,82 @@
+//! Prints what a table file holds.
+
+use qembed::PackedTable;
+use qembed::io::TableFile;
+use serde_json::json;
+
+use super::{grouped, percent_of_f32};
+use crate::args::Inspect;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// Runs the command.
+pub fn run(args: &Inspect, terminal: &Terminal) -> Result<(), Failure> {
+    let file = TableFile::load(&args.table)?;
+    let table = &file.table;
+    let format = table.format();
+    let row_bytes = format.row_bytes(table.dim());
+    let percent = percent_of_f32(row_bytes, table.dim());
+    let (scale, bias) = ranges(table);
+    let text = match args.json {
+        true => format!(
+            "{:#}",
+            json!({
+                "rows": table.rows(),
+                "dim": table.dim(),
+                "format": format.label(),
+                "bits": format.bits().count(),
+                "params": format.params().name(),
+                "method": file.method,
+                "row_bytes": row_bytes,
+                "bytes": table.bytes().len(),
+                "percent_of_f32": (percent * 100.0).round() / 100.0,
+                "scale": scale,
+                "bias": bias,
+            })
+        ),
+        false => [
+            format!(
+                "table    {} rows x {}",
+                grouped(table.rows().into()),
+                table.dim()
+            ),
+            format!(
+                "format   {format}: codes of {} bits, {} scale and bias, method {}",
+                format.bits().count(),
+                format.params().name(),
+                file.method
+            ),
+            format!(
+                "size     {} bytes, {row_bytes} a row, {percent:.2} % of f32",
+                grouped(table.bytes().len() as u64)
+            ),
+            format!("scale    {}", shown(scale)),
+            format!("bias     {}", shown(bias)),
+        ]
+        .join("\n"),
+    };
+    terminal.print(&text);
+    Ok(())
+}
+
+/// Smallest and largest scale, and bias; `None` where there are no rows.
+type Extremes = Option<[f32; 2]>;
+
+fn ranges(table: &PackedTable) -> (Extremes, Extremes) {
+    let headers = || (0..table.rows() as usize).map(|row| table.row(row).header());
+    let scale = headers().map(|header| header.scale);
+    let bias = headers().map(|header| header.bias);
+    (extremes(scale), extremes(bias))
+}
+
+fn extremes(values: impl Iterator<Item = f32>) -> Extremes {
+    let pairs = values.map(|x| [x, x]);
+    pairs.reduce(|[low, high], [x, _]| [low.min(x), high.max(x)])
+}
+
+fn shown(extremes: Extremes) -> String {
+    match extremes {
+        Some([low, high]) => format!("{low} to {high}"),
+        None => "no rows".into(),
+    }
+}

@@ -1,0 +1,68 @@
+//! One file per command.
+
+mod demo;
+mod dequantize;
+mod export;
+mod import;
+mod info;
+mod inspect;
+mod lookup;
+mod quantize;
+mod verify;
+
+use std::path::Path;
+
+use crate::args::Command;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// Runs a command.
+pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
+    match command {
+        Command::Info(args) => info::run(args, terminal),
+        Command::Quantize(args) => quantize::run(args, terminal),
+        Command::Dequantize(args) => dequantize::run(args, terminal),
+        Command::Inspect(args) => inspect::run(args, terminal),
+        Command::Lookup(args) => lookup::run(args, terminal),
+        Command::Export(args) => export::run(args, terminal),
+        Command::Import(args) => import::run(args, terminal),
+        Command::Verify(args) => verify::run(args, terminal),
+        Command::Demo(args) => demo::run(args, terminal),
+    }
+}
+
+/// A problem with a file, in the words of the library's own.
+fn file_problem(path: &Path, problem: impl std::fmt::Display) -> Failure {
+    Failure::Failed(format!("{}: {problem}", path.display()))
+}
+
+/// Percent of the same rows in f32.
+fn percent_of_f32(row_bytes: u32, dim: u32) -> f64 {
+    100.0 * f64::from(row_bytes) / (4.0 * f64::from(dim))
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(46_881_792), "46,881,792");
+    }
+}

@@ -1,0 +1,47 @@
+//! What ends the command early: one line, and an exit code.
+
+use std::fmt;
+
+/// Why the command ends.
+#[derive(Debug)]
+pub enum Failure {
+    /// The arguments do not fit together: exit code 2.
+    Usage(String),
+    /// It was tried and failed: exit code 1.
+    Failed(String),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(message) | Self::Failed(message)) = self;
+        // One line, whatever a name or a library put into it.
+        let words: Vec<_> = message.split_whitespace().collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl From<qembed::Error> for Failure {
+    fn from(error: qembed::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<clap::Error> for Failure {
+    /// The first paragraph says what is wrong; usage and tips follow it.
+    fn from(error: clap::Error) -> Self {
+        let text = error.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let first = first.strip_prefix("error: ").unwrap_or(first);
+        Self::Usage(format!("{first} (qembed --help tells more)"))
+    }
+}

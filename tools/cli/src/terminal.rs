@@ -1,0 +1,98 @@
+//! What the person sees: results on standard output; errors and progress on standard error, where
+//! graphics drivers are kept quiet.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Standard output and standard error of this command.
+#[derive(Debug)]
+pub struct Terminal {
+    /// The real standard error, where the process's own one is closed to drivers.
+    errors: Option<File>,
+}
+
+impl Terminal {
+    /// Leaves standard error as it is.
+    pub fn plain() -> Self {
+        Self { errors: None }
+    }
+
+    /// Keeps standard error for this command: what drivers print there goes nowhere.
+    pub fn quiet() -> Self {
+        let terminal = Self {
+            errors: take_standard_error(),
+        };
+        if let Some(errors) = terminal
+            .errors
+            .as_ref()
+            .and_then(|file| file.try_clone().ok())
+        {
+            std::panic::set_hook(Box::new(move |panic| {
+                let _ = writeln!(&errors, "qembed: internal error, please report it: {panic}");
+            }));
+        }
+        terminal
+    }
+
+    /// Prints a result. A closed pipe is the reader's choice and no error.
+    pub fn print(&self, text: &str) {
+        let mut output = std::io::stdout().lock();
+        let _ = writeln!(output, "{text}").and_then(|()| output.flush());
+    }
+
+    /// Prints one line to standard error.
+    pub fn error(&self, line: &str) {
+        let _ = match &self.errors {
+            Some(errors) => writeln!(&mut &*errors, "{line}"),
+            None => writeln!(std::io::stderr(), "{line}"),
+        };
+    }
+
+    /// A progress bar on a terminal, nothing in a pipe.
+    pub fn progress(&self, what: &'static str, length: u64) -> ProgressBar {
+        let style = ProgressStyle::with_template("{msg:20} {wide_bar} {pos}/{len} {eta:>4}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(Some(length), self.draw_target());
+        bar.with_style(style).with_message(what)
+    }
+
+    /// A spinner for work of unknown length, on a terminal alone.
+    pub fn spinner(&self, what: &'static str) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(None, self.draw_target()).with_message(what);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+
+    fn draw_target(&self) -> ProgressDrawTarget {
+        const FRAMES_PER_SECOND: u8 = 10;
+        let files = self
+            .errors
+            .as_ref()
+            .map(|file| (file.try_clone(), file.try_clone()));
+        match files {
+            Some((Ok(read), Ok(write))) => {
+                let terminal = console::Term::read_write_pair(read, write);
+                ProgressDrawTarget::term(terminal, FRAMES_PER_SECOND)
+            }
+            _ => ProgressDrawTarget::stderr(),
+        }
+    }
+}
+
+/// Moves standard error to a handle of our own and leaves nothing in its place.
+#[cfg(unix)]
+fn take_standard_error() -> Option<File> {
+    let kept = rustix::io::dup(rustix::stdio::stderr()).ok()?;
+    let nothing = File::options().write(true).open("/dev/null").ok()?;
+    rustix::stdio::dup2_stderr(&nothing).ok()?;
+    Some(File::from(kept))
+}
+
+/// Drivers elsewhere do not write to standard error.
+#[cfg(not(unix))]
+fn take_standard_error() -> Option<File> {
+    None
+}
