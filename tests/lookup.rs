@@ -1,25 +1,700 @@
-//! smoke
+//! Ring 4, lookup: literals on every implementation, then GPU and CPU against the reference.
+
+mod common;
+
+use common::{gpu, oracles, table};
+use qembed::gpu::{Counts, LookupArgs, Table};
+use qembed::verify::{self, CpuEngine, GpuEngine, compare};
+use qembed::wgpu::{self, BufferUsages};
+use qembed::{
+    Bits, Error, Format, LookupRequest, LookupSpec, LookupStatus, OutOfRange, Output, PackedTable,
+    Params, Pooling, Session, Weighting, cpu, reference,
+};
+
+const Q4: Format = Format::affine(Bits::B4);
+const Q8: Format = Format::affine(Bits::B8);
+
+/// Runs a lookup on the reference, the CPU and the GPU, skipping what is out of range, and hands
+/// each result to `check`.
+fn on_each(
+    table: &PackedTable,
+    request: LookupRequest<'_>,
+    check: impl Fn(&str, &[f32], LookupStatus),
+) {
+    let args = reference::LookupArgs {
+        pooling: request.pooling,
+        indices: request.indices,
+        offsets: request.offsets,
+        weights: request.weights,
+    };
+    let pooled = reference::lookup(table, args).unwrap();
+    let values: Vec<_> = pooled.output.iter().map(|x| *x as f32).collect();
+    check("reference", &values, pooled.status);
+
+    let request = LookupRequest {
+        out_of_range: OutOfRange::Skip,
+        ..request
+    };
+    let looked = cpu::lookup(table, request).unwrap();
+    check("CPU", &looked.values.into_f32(), looked.status);
+
+    if let Some(session) = gpu() {
+        let uploaded = session.upload(table).unwrap();
+        let looked = session.lookup(&uploaded, request).unwrap();
+        check("GPU", &looked.values.into_f32(), looked.status);
+    }
+}
+
+fn request<'a>(pooling: Pooling, indices: &'a [u32], offsets: &'a [u32]) -> LookupRequest<'a> {
+    LookupRequest {
+        pooling,
+        indices,
+        offsets: Some(offsets).filter(|_| pooling != Pooling::None),
+        weights: None,
+        output: Output::F32,
+        out_of_range: OutOfRange::Error,
+    }
+}
+
+/// Rows 0: 1, 2, 3; 1: 10, 20, 30; 2: -1, -1, -1.
+fn small() -> PackedTable {
+    table(
+        Q4,
+        &[
+            (1.0, 0.0, &[1, 2, 3]),
+            (10.0, 0.0, &[1, 2, 3]),
+            (1.0, -1.0, &[0, 0, 0]),
+        ],
+    )
+}
+
 #[test]
-fn smoke() {
-    let session = qembed::Session::new().unwrap();
-    println!("{:?}", session.adapter());
-    let engine = qembed::verify::GpuEngine::new(&session);
-    let mut n = 0;
-    let mut bad = 0;
-    let mut worst = 0f64;
-    let t = std::time::Instant::now();
-    qembed::verify::run(&engine, "", |case| {
-        n += 1;
-        if case.outcome.failure.is_some() {
-            bad += 1;
-            if bad < 20 {
-                println!("{case:?}")
-            }
-        } else {
-            worst = worst.max(case.outcome.largest);
-        }
+fn poolings_by_hand() {
+    let (indices, offsets) = ([0, 1, 2, 1], [0, 2, 2, 4]);
+    for (pooling, expected) in [
+        (
+            Pooling::None,
+            vec![
+                1.0, 2.0, 3.0, 10.0, 20.0, 30.0, -1.0, -1.0, -1.0, 10.0, 20.0, 30.0,
+            ],
+        ),
+        (
+            Pooling::Sum,
+            vec![11.0, 22.0, 33.0, 0.0, 0.0, 0.0, 9.0, 19.0, 29.0],
+        ),
+        (
+            Pooling::Mean,
+            vec![5.5, 11.0, 16.5, 0.0, 0.0, 0.0, 4.5, 9.5, 14.5],
+        ),
+        (
+            Pooling::Max,
+            vec![10.0, 20.0, 30.0, 0.0, 0.0, 0.0, 10.0, 20.0, 30.0],
+        ),
+    ] {
+        on_each(
+            &small(),
+            request(pooling, &indices, &offsets),
+            |name, values, status| {
+                assert_eq!(values, expected, "{pooling:?} on the {name}");
+                assert_eq!(status, LookupStatus::CLEAR, "{pooling:?} on the {name}");
+            },
+        );
+    }
+}
+
+#[test]
+fn weights_by_hand() {
+    let (indices, offsets, weights) = ([0, 1, 2], [0, 2, 3], [2.0, -0.5, 4.0]);
+    for (pooling, expected) in [
+        (
+            Pooling::None,
+            vec![2.0, 4.0, 6.0, -5.0, -10.0, -15.0, -4.0, -4.0, -4.0],
+        ),
+        (Pooling::Sum, vec![-3.0, -6.0, -9.0, -4.0, -4.0, -4.0]),
+        // Divided by the number of indices, not by the sum of the weights.
+        (Pooling::Mean, vec![-1.5, -3.0, -4.5, -4.0, -4.0, -4.0]),
+    ] {
+        let request = LookupRequest {
+            weights: Some(&weights),
+            ..request(pooling, &indices, &offsets)
+        };
+        on_each(&small(), request, |name, values, _| {
+            assert_eq!(values, expected, "{pooling:?} on the {name}");
+        });
+    }
+}
+
+/// A bad index contributes nothing, is counted once, and stays in the divisor of mean.
+#[test]
+fn bad_indices() {
+    let (indices, offsets) = ([0, 3, 1, u32::MAX, 7], [0, 3, 5]);
+    for (pooling, first, second) in [
+        (Pooling::Sum, [11.0, 22.0, 33.0], [0.0; 3]),
+        (Pooling::Mean, [11.0 / 3.0, 22.0 / 3.0, 11.0], [0.0; 3]),
+        (Pooling::Max, [10.0, 20.0, 30.0], [0.0; 3]),
+    ] {
+        on_each(
+            &small(),
+            request(pooling, &indices, &offsets),
+            |name, values, status| {
+                for (value, expected) in values.iter().zip(first.iter().chain(&second)) {
+                    assert!(
+                        (value - expected).abs() <= 1e-5,
+                        "{pooling:?} on the {name}: {values:?}"
+                    );
+                }
+                let expected = LookupStatus {
+                    bad_indices: 3,
+                    first_position: 1,
+                    ..LookupStatus::CLEAR
+                };
+                assert_eq!(status, expected, "{pooling:?} on the {name}");
+            },
+        );
+    }
+    on_each(
+        &small(),
+        request(Pooling::None, &indices, &[]),
+        |name, values, status| {
+            assert_eq!(values[..6], [1.0, 2.0, 3.0, 0.0, 0.0, 0.0], "{name}");
+            assert_eq!(
+                (status.bad_indices, status.first_position),
+                (3, 1),
+                "{name}"
+            );
+        },
+    );
+}
+
+/// A max over negative values is not mistaken for zero, and one over nothing is.
+#[test]
+fn max_of_negative_values_and_of_nothing() {
+    let (indices, offsets) = ([2, 2, 9], [0, 2, 3]);
+    on_each(
+        &small(),
+        request(Pooling::Max, &indices, &offsets),
+        |name, values, _| {
+            assert_eq!(values, [-1.0, -1.0, -1.0, 0.0, 0.0, 0.0], "{name}");
+        },
+    );
+}
+
+/// A bag whose offsets decrease or pass the end is zeros as a whole; its bad indices do not count.
+#[test]
+fn bad_bags() {
+    let indices = [0, 1, 9, 0];
+    for pooling in [Pooling::Sum, Pooling::Mean, Pooling::Max] {
+        on_each(
+            &small(),
+            request(pooling, &indices, &[0, 1, 3, 2, 4, 5]),
+            |name, values, status| {
+                assert_eq!(values[0..3], [1.0, 2.0, 3.0], "{pooling:?} on the {name}");
+                assert_eq!(
+                    values[6..9],
+                    [0.0; 3],
+                    "bag 2 decreases; {pooling:?} on the {name}"
+                );
+                assert_eq!(
+                    values[12..15],
+                    [0.0; 3],
+                    "bag 4 passes the end; {pooling:?} on the {name}"
+                );
+                let expected = LookupStatus {
+                    // Position 2 lies in bag 1 and in bag 3.
+                    bad_indices: 2,
+                    first_position: 2,
+                    bad_bags: 2,
+                    first_bag: 2,
+                };
+                assert_eq!(status, expected, "{pooling:?} on the {name}");
+            },
+        );
+    }
+}
+
+#[test]
+fn nan_wins_in_max_and_propagates_in_sums() {
+    let table = table(
+        Q4,
+        &[
+            (1.0, 0.0, &[1, 2, 3]),
+            (f32::NAN, 0.0, &[1, 2, 3]),
+            (f32::INFINITY, 0.0, &[1, 2, 3]),
+            (1.0, f32::NEG_INFINITY, &[1, 2, 3]),
+        ],
+    );
+    let pool = |pooling, indices: &[u32], check: &dyn Fn(f32) -> bool| {
+        let offsets = [0, indices.len() as u32];
+        on_each(
+            &table,
+            request(pooling, indices, &offsets),
+            |name, values, _| {
+                assert!(
+                    values.iter().all(|x| check(*x)),
+                    "{pooling:?} on the {name}: {values:?}"
+                );
+            },
+        );
+    };
+    for indices in [[0, 1], [1, 0]] {
+        pool(Pooling::Max, &indices, &f32::is_nan);
+        pool(Pooling::Sum, &indices, &f32::is_nan);
+        pool(Pooling::Mean, &indices, &f32::is_nan);
+    }
+    pool(Pooling::Max, &[1, 2], &f32::is_nan);
+    pool(Pooling::Max, &[3, 2, 0], &|x| x == f32::INFINITY);
+    pool(Pooling::Max, &[3], &|x| x == f32::NEG_INFINITY);
+    pool(Pooling::Sum, &[2, 0], &|x| x == f32::INFINITY);
+    pool(Pooling::Sum, &[2, 3], &f32::is_nan);
+    for weight in [f32::NAN, f32::INFINITY] {
+        let request = LookupRequest {
+            weights: Some(&[weight]),
+            ..request(Pooling::Sum, &[0], &[0, 1])
+        };
+        on_each(&table, request, |name, values, _| {
+            let same = |x: &f32| x.is_nan() == weight.is_nan() && !x.is_finite();
+            assert!(
+                values.iter().all(same),
+                "{weight} on the {name}: {values:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn every_case_on_the_gpu() {
+    let Some(session) = gpu() else { return };
+    let mut cases = 0;
+    verify::run(&GpuEngine::new(session), "", |case| {
+        assert_eq!(case.outcome.failure, None, "{}/{}", case.label, case.shape);
+        cases += 1;
     })
     .unwrap();
-    println!("{n} cases, {bad} bad {:?} worst {worst}", t.elapsed());
-    assert_eq!(bad, 0);
+    assert_eq!(cases, verify::count(""));
+    println!("{cases} cases on {}", session.adapter().name);
+}
+
+#[test]
+fn every_case_on_the_cpu() {
+    verify::run(&CpuEngine, "", |case| {
+        assert_eq!(case.outcome.failure, None, "{}/{}", case.label, case.shape);
+    })
+    .unwrap();
+}
+
+#[test]
+fn pytorch_on_the_gpu() {
+    let Some(session) = gpu() else { return };
+    for oracle in oracles("bag") {
+        let (indices, offsets) = (oracle.u32("indices"), oracle.u32("offsets"));
+        let weights = oracle.f32("per_sample_weights");
+        for bits in Bits::ALL {
+            let packed = oracle.table(bits);
+            let uploaded = session.upload(&packed).unwrap();
+            for (tensor, pooling, weights) in [
+                ("sum", Pooling::Sum, None),
+                ("weighted_sum", Pooling::Sum, Some(&*weights)),
+                ("exact_sum", Pooling::Sum, None),
+                ("exact_mean", Pooling::Mean, None),
+                ("exact_max", Pooling::Max, None),
+            ] {
+                let request = LookupRequest {
+                    weights,
+                    ..request(pooling, &indices, &offsets)
+                };
+                let got = session
+                    .lookup(&uploaded, request)
+                    .unwrap()
+                    .values
+                    .into_f32();
+                let args = reference::LookupArgs {
+                    pooling,
+                    indices: &indices,
+                    offsets: Some(&offsets),
+                    weights,
+                };
+                // PyTorch's numbers in the place of the reference's, with the reference's bound.
+                let mut expected = reference::lookup(&packed, args).unwrap();
+                let pytorch = oracle.f32(&format!("{tensor}{}", bits.count()));
+                expected.output = pytorch.iter().map(|x| f64::from(*x)).collect();
+                // At 8 bits PyTorch's values are fused, so that its max is within the bound alone.
+                let comparison = match (pooling, bits) {
+                    (Pooling::Max, Bits::B8) => Pooling::Sum,
+                    (pooling, _) => pooling,
+                };
+                let outcome = compare::lookup(&expected, comparison, Output::F32, &got);
+                assert_eq!(
+                    outcome.failure,
+                    None,
+                    "{} {tensor}{}",
+                    oracle.name,
+                    bits.count()
+                );
+            }
+        }
+    }
+}
+
+/// The documented order: chunks of 64 indices, each in order, then the chunks in order. With f16
+/// headers every value is exact before it is added, so that the order decides every bit.
+#[test]
+fn the_order_of_summation_is_the_documented_one() {
+    let Some(session) = gpu() else { return };
+    let values: Vec<f32> = (0..512u32)
+        .map(|i| ((i * 7919 % 1009) as f32 - 500.0) / 77.0)
+        .collect();
+    let packed = PackedTable::quantize(&values, 8, Q4, qembed::Method::Asym).unwrap();
+    let rows = packed.dequantize();
+    let indices: Vec<u32> = (0..1000).map(|i| i * i % 64).collect();
+    let offsets = [0, 1, 65, 129, 130, 330, 1000];
+    let uploaded = session.upload(&packed).unwrap();
+    let got = session
+        .pool(&uploaded, &indices, &offsets, Pooling::Sum)
+        .unwrap();
+    let mut expected = vec![];
+    for bag in offsets.windows(2) {
+        let positions = &indices[bag[0] as usize..bag[1] as usize];
+        for column in 0..8 {
+            let mut total = 0.0f32;
+            for chunk in positions.chunks(64) {
+                let value = |index: &u32| rows[*index as usize * 8 + column];
+                total += chunk.iter().map(value).fold(0.0, |sum, x| sum + x);
+            }
+            expected.push(total);
+        }
+    }
+    assert_eq!(compare::bits(&expected, &got).failure, None);
+}
+
+/// More than 65535 workgroups: the grid folds into a second dimension.
+#[test]
+fn more_workgroups_than_one_dimension_holds() {
+    let Some(session) = gpu() else { return };
+    let packed = table(
+        Q8,
+        &[
+            (1.0, 0.0, &[7; 64]),
+            (2.0, 1.0, &[3; 64]),
+            (0.5, -4.0, &[9; 64]),
+        ],
+    );
+    let rows = packed.dequantize();
+    let uploaded = session.upload(&packed).unwrap();
+    let indices: Vec<u32> = (0..270_000).map(|i| i % 3).collect();
+    assert!(indices.len() * 16 > 65535 * 64);
+    let got = session.gather(&uploaded, &indices).unwrap();
+    for (index, got) in indices.iter().zip(got.chunks_exact(64)) {
+        assert_eq!(got, &rows[*index as usize * 64..][..64]);
+    }
+    let offsets: Vec<u32> = (0..=270_000).collect();
+    let got = session
+        .pool(&uploaded, &indices, &offsets, Pooling::Max)
+        .unwrap();
+    for (index, got) in indices.iter().zip(got.chunks_exact(64)) {
+        assert_eq!(got, &rows[*index as usize * 64..][..64]);
+    }
+}
+
+/// A device's buffers, for tests of the engine's contract.
+struct Bench<'a> {
+    session: &'a Session,
+}
+
+impl Bench<'_> {
+    fn buffer(&self, words: &[u32]) -> wgpu::Buffer {
+        let buffer = self
+            .session
+            .device()
+            .create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: 4 * words.len() as u64,
+                usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+        self.write(&buffer, words);
+        buffer
+    }
+
+    fn write(&self, buffer: &wgpu::Buffer, words: &[u32]) {
+        self.session
+            .queue()
+            .write_buffer(buffer, 0, bytemuck::cast_slice(words));
+    }
+
+    fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) {
+        let mut encoder = self
+            .session
+            .device()
+            .create_command_encoder(&Default::default());
+        record(&mut encoder.begin_compute_pass(&Default::default()));
+        self.session.queue().submit([encoder.finish()]);
+    }
+
+    fn read(&self, buffer: &wgpu::Buffer) -> Vec<u32> {
+        let device = self.session.device();
+        let staging = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: buffer.size(),
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        self.session.queue().submit([encoder.finish()]);
+        staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+        self.session.wait().unwrap();
+        bytemuck::cast_slice(&staging.slice(..).get_mapped_range().unwrap()).to_vec()
+    }
+}
+
+/// One bind over an arena of fixed capacity serves batches whose counts only the device knows;
+/// counts beyond the arena are clamped to it.
+#[test]
+fn counts_on_the_device_serve_every_batch() {
+    const POISON: u32 = 0x7fed_7fed;
+    let Some(session) = gpu() else { return };
+    let bench = Bench { session };
+    let packed = small();
+    let uploaded = session.upload(&packed).unwrap();
+    for output in Output::ALL {
+        for pooling in Pooling::ALL {
+            let spec = LookupSpec {
+                format: Q4,
+                pooling,
+                weighting: Weighting::Unweighted,
+                output,
+            };
+            let counts = bench.buffer(&[0, 0]);
+            let indices = bench.buffer(&[0; 8]);
+            let offsets = bench.buffer(&[0; 5]);
+            let elements = 4 * 3 * output.bytes() as usize / 4;
+            let written = bench.buffer(&vec![POISON; elements]);
+            let bound = session
+                .kernels()
+                .lookup(spec)
+                .unwrap()
+                .bind(
+                    &uploaded,
+                    LookupArgs {
+                        counts: Counts::Device(counts.as_entire_buffer_binding()),
+                        indices: Some(indices.as_entire_buffer_binding()),
+                        offsets: Some(offsets.as_entire_buffer_binding())
+                            .filter(|_| pooling != Pooling::None),
+                        weights: None,
+                        output: Some(written.as_entire_buffer_binding()),
+                        status: None,
+                    },
+                )
+                .unwrap();
+            // Bags and indices asked for, and output rows that must come of it.
+            for (batch_offsets, batch, asked, rows) in [
+                (vec![0, 2], vec![0, 1], [1, 2], [1, 2]),
+                (vec![0, 1, 3, 3], vec![2, 1, 0], [3, 3], [3, 3]),
+                (vec![0], vec![], [0, 0], [0, 0]),
+                (vec![0, 1, 2, 3, 4], vec![2, 1, 0, 1], [4, 4], [4, 4]),
+                (
+                    vec![0, 1, 2, 3, 4],
+                    vec![0, 1, 2, 0, 1, 2, 0, 1],
+                    [u32::MAX, u32::MAX],
+                    [4, 4],
+                ),
+            ] {
+                bench.write(&counts, &asked);
+                bench.write(&indices, &batch);
+                bench.write(&offsets, &batch_offsets);
+                bench.write(&written, &vec![POISON; elements]);
+                bench.submit(|pass| bound.record(pass));
+                let memory = bench.read(&written);
+
+                let rows = if pooling == Pooling::None {
+                    rows[1]
+                } else {
+                    rows[0]
+                };
+                let args = reference::LookupArgs {
+                    pooling,
+                    indices: if pooling == Pooling::None {
+                        &batch[..rows]
+                    } else {
+                        &batch
+                    },
+                    offsets: Some(&batch_offsets)
+                        .filter(|_| pooling != Pooling::None)
+                        .map(|o| &**o),
+                    weights: None,
+                };
+                let expected = reference::lookup(&packed, args).unwrap();
+                let got: Vec<f32> = match output {
+                    Output::F32 => memory.iter().map(|word| f32::from_bits(*word)).collect(),
+                    Output::F16 => bytemuck::cast_slice::<u32, half::f16>(&memory)
+                        .iter()
+                        .map(|half| half.to_f32())
+                        .collect(),
+                };
+                let outcome = compare::lookup(&expected, pooling, output, &got[..3 * rows]);
+                assert_eq!(outcome.failure, None, "{} {asked:?}", spec.label());
+                let words = (3 * rows * output.bytes() as usize).div_ceil(4);
+                assert!(
+                    memory[words..].iter().all(|word| *word == POISON),
+                    "{} {asked:?} wrote behind its output",
+                    spec.label()
+                );
+            }
+        }
+    }
+}
+
+/// Two lookups recorded into one pass, their outputs side by side in one arena.
+#[test]
+fn two_lookups_into_one_arena() {
+    let Some(session) = gpu() else { return };
+    let bench = Bench { session };
+    let uploaded: Table = session.upload(&small()).unwrap();
+    let (indices, offsets) = (bench.buffer(&[0, 1, 2]), bench.buffer(&[0, 3]));
+    let arena = bench.buffer(&[0; 128]);
+    let bind = |pooling, offset| {
+        let spec = LookupSpec {
+            format: Q4,
+            pooling,
+            weighting: Weighting::Unweighted,
+            output: Output::F32,
+        };
+        let args = LookupArgs {
+            counts: Counts::Host {
+                bags: 1,
+                indices: 3,
+            },
+            indices: Some(indices.as_entire_buffer_binding()),
+            offsets: Some(offsets.as_entire_buffer_binding()),
+            weights: None,
+            output: Some(wgpu::BufferBinding {
+                buffer: &arena,
+                offset,
+                size: None,
+            }),
+            status: None,
+        };
+        session
+            .kernels()
+            .lookup(spec)
+            .unwrap()
+            .bind(&uploaded, args)
+            .unwrap()
+    };
+    let (sum, max) = (bind(Pooling::Sum, 0), bind(Pooling::Max, 256));
+    bench.submit(|pass| {
+        sum.record(pass);
+        max.record(pass);
+    });
+    let memory: Vec<_> = bench
+        .read(&arena)
+        .iter()
+        .map(|word| f32::from_bits(*word))
+        .collect();
+    assert_eq!(memory[..3], [10.0, 21.0, 32.0]);
+    assert_eq!(memory[64..67], [10.0, 20.0, 30.0]);
+    assert!(memory[3..64].iter().chain(&memory[67..]).all(|x| *x == 0.0));
+}
+
+#[test]
+fn a_session_refuses_what_is_out_of_range_unless_told_otherwise() {
+    let packed = small();
+    let refused = |request: LookupRequest<'_>| {
+        let error = cpu::lookup(&packed, request).unwrap_err();
+        if let Some(session) = gpu() {
+            let uploaded = session.upload(&packed).unwrap();
+            let other = session.lookup(&uploaded, request).unwrap_err();
+            assert_eq!(error.to_string(), other.to_string());
+        }
+        error
+    };
+    let error = refused(request(Pooling::Sum, &[0, 1, 5], &[0, 3]));
+    assert!(
+        matches!(
+            error,
+            Error::IndexOutOfRange {
+                position: 2,
+                index: 5,
+                rows: 3
+            }
+        ),
+        "{error}"
+    );
+    for (offsets, bad) in [
+        (&[1, 3][..], 0),
+        (&[0, 2], 0),
+        (&[0, 2, 1, 3], 1),
+        (&[0, 1, 4], 1),
+    ] {
+        let error = refused(request(Pooling::Sum, &[0, 1, 2], offsets));
+        assert!(
+            matches!(error, Error::Offsets { bag, .. } if bag == bad),
+            "{offsets:?}: {error}"
+        );
+    }
+    let error = refused(LookupRequest {
+        weights: Some(&[1.0]),
+        ..request(Pooling::Sum, &[0, 1], &[0, 2])
+    });
+    assert_eq!(
+        error.to_string(),
+        "weights: needed 2, one for every index, got 1"
+    );
+    let error = refused(LookupRequest {
+        offsets: None,
+        ..request(Pooling::Sum, &[0], &[])
+    });
+    assert!(
+        matches!(
+            error,
+            Error::Shape {
+                argument: "offsets",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = refused(LookupRequest {
+        weights: Some(&[1.0]),
+        ..request(Pooling::Max, &[0], &[0, 1])
+    });
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}
+
+#[test]
+fn empty_tables_and_empty_batches() {
+    let empty = PackedTable::from_words(
+        Format::Affine {
+            bits: Bits::B2,
+            params: Params::F32,
+        },
+        5,
+        vec![],
+    );
+    let empty = empty.unwrap();
+    on_each(
+        &empty,
+        request(Pooling::Sum, &[0], &[0, 1]),
+        |name, values, status| {
+            assert_eq!(values, [0.0; 5], "{name}");
+            assert_eq!(status.bad_indices, 1, "{name}");
+        },
+    );
+    on_each(
+        &small(),
+        request(Pooling::Sum, &[], &[0]),
+        |name, values, _| assert!(values.is_empty(), "{name}"),
+    );
+    on_each(
+        &small(),
+        request(Pooling::None, &[], &[]),
+        |name, values, _| assert!(values.is_empty(), "{name}"),
+    );
+    on_each(
+        &small(),
+        request(Pooling::Mean, &[], &[0, 0]),
+        |name, values, _| {
+            assert_eq!(values, [0.0; 3], "{name}");
+        },
+    );
 }

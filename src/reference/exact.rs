@@ -8,7 +8,7 @@
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
 /// An input: a subnormal becomes a zero of its sign.
-pub(super) fn input(x: f32) -> f32 {
+pub fn input(x: f32) -> f32 {
     if x.is_subnormal() {
         0.0f32.copysign(x)
     } else {
@@ -17,7 +17,7 @@ pub(super) fn input(x: f32) -> f32 {
 }
 
 /// A result computed in f64 without error that could matter to the one rounding done here.
-pub(super) fn round(x: f64) -> f32 {
+pub fn round(x: f64) -> f32 {
     // Far above the subnormals, so that the cast rounds to 24 bits whatever the exponent.
     const LIFT: f64 = (1u128 << 100) as f64;
     if x.abs() >= 2.0 * TINY || x.is_nan() {
@@ -32,7 +32,7 @@ pub(super) fn round(x: f64) -> f32 {
 }
 
 /// `a + b`. The sum of two floats is exact where it is subnormal.
-pub(super) fn add(a: f32, b: f32) -> f32 {
+pub fn add(a: f32, b: f32) -> f32 {
     let sum = a + b;
     if sum.abs() < f32::MIN_POSITIVE {
         0.0
@@ -42,17 +42,17 @@ pub(super) fn add(a: f32, b: f32) -> f32 {
 }
 
 /// `a - b`.
-pub(super) fn sub(a: f32, b: f32) -> f32 {
+pub fn sub(a: f32, b: f32) -> f32 {
     add(a, -b)
 }
 
 /// `a * b`: exact in f64, then rounded once.
-pub(super) fn mul(a: f32, b: f32) -> f32 {
+pub fn mul(a: f32, b: f32) -> f32 {
     round(f64::from(a) * f64::from(b))
 }
 
 /// `a / b`: 53 bits suffice for the second rounding, to 24, to be the only one.
-pub(super) fn div(a: f32, b: f32) -> f32 {
+pub fn div(a: f32, b: f32) -> f32 {
     round(f64::from(a) / f64::from(b))
 }
 

@@ -5,7 +5,7 @@
 //! literals and PyTorch's own output (`docs/testing.md`).
 
 mod dequantize;
-mod exact;
+pub mod exact;
 mod lookup;
 mod quantize;
 

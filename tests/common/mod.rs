@@ -1,5 +1,9 @@
 //! What the rings share: devices, and PyTorch's golden vectors.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses its own part"
+)]
 
 use std::path::PathBuf;
 

@@ -1,0 +1,278 @@
+//! Ring 4, exact.wgsl: each of its functions on the GPU against the reference's, bit by bit.
+
+mod common;
+
+use common::gpu;
+use half::f16;
+use qembed::reference::exact;
+use qembed::verify::shapes::Random;
+use qembed::wgpu::{self, BufferUsages};
+use qembed::{Session, shader};
+
+/// Applies one function of exact.wgsl to every pair of words.
+fn apply(session: &Session, function: &str, a: &[u32], b: &[u32]) -> Vec<u32> {
+    let source = format!(
+        "struct Table {{ zero: u32 }}
+        @group(0) @binding(0) var<uniform> table: Table;
+        @group(0) @binding(1) var<storage, read> a: array<u32>;
+        @group(0) @binding(2) var<storage, read> b: array<u32>;
+        @group(0) @binding(3) var<storage, read_write> out: array<u32>;
+        {}
+        @compute @workgroup_size(64)
+        fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
+            let i = id.y * 65535u * 64u + id.x;
+            if i >= arrayLength(&a) {{ return; }}
+            let x = bitcast<f32>(a[i]);
+            let y = bitcast<f32>(b[i]);
+            out[i] = ({function}) ^ table.zero;
+        }}",
+        shader::EXACT
+    );
+    let device = session.device();
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: None,
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: None,
+        layout: None,
+        module: &module,
+        entry_point: None,
+        compilation_options: Default::default(),
+        cache: None,
+    });
+    let buffer = |words: &[u32], usage| {
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 4 * words.len() as u64,
+            usage: usage | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        session
+            .queue()
+            .write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        buffer
+    };
+    let zero = buffer(&[0; 4], BufferUsages::UNIFORM);
+    let (a_buffer, b_buffer) = (
+        buffer(a, BufferUsages::STORAGE),
+        buffer(b, BufferUsages::STORAGE),
+    );
+    let out = buffer(&vec![0; a.len()], BufferUsages::STORAGE);
+    let bound: Vec<_> = [(0, &zero), (1, &a_buffer), (2, &b_buffer), (3, &out)]
+        .into_iter()
+        .map(|(binding, buffer)| wgpu::BindGroupEntry {
+            binding,
+            resource: buffer.as_entire_binding(),
+        })
+        .collect();
+    let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &bound,
+    });
+    let mut encoder = device.create_command_encoder(&Default::default());
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    pass.set_pipeline(&pipeline);
+    pass.set_bind_group(0, &group, &[]);
+    let groups = (a.len() as u32).div_ceil(64);
+    assert!(groups <= 65535);
+    pass.dispatch_workgroups(groups, 1, 1);
+    drop(pass);
+    let staging = buffer_to_read(device, out.size());
+    encoder.copy_buffer_to_buffer(&out, 0, &staging, 0, out.size());
+    session.queue().submit([encoder.finish()]);
+    staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+    session.wait().unwrap();
+    bytemuck::cast_slice(&staging.slice(..).get_mapped_range().unwrap()).to_vec()
+}
+
+fn buffer_to_read(device: &wgpu::Device, size: u64) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size,
+        usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// Numbers at every edge, each with each other, then random ones; half of those with exponents whose
+/// product or quotient lies about 2^-126.
+fn pairs() -> (Vec<f32>, Vec<f32>) {
+    let mut edges = vec![0.0, f32::INFINITY, f32::MAX, 255.0, 1e-8, 15.0, 1.0 / 3.0];
+    for exponent in [
+        -126, -125, -102, -64, -63, -62, -24, -1, 0, 1, 24, 62, 63, 64, 127,
+    ] {
+        let power = 2.0f32.powi(exponent);
+        edges.extend([power, power.next_up(), power * 1.5, power * 1.999_999_9]);
+        edges.extend(Some(power.next_down()).filter(|x| x.is_normal()));
+    }
+    let negative: Vec<_> = edges.iter().map(|x| -x).collect();
+    edges.extend(negative);
+    let mut a = vec![];
+    let mut b = vec![];
+    for x in &edges {
+        for y in &edges {
+            a.push(*x);
+            b.push(*y);
+        }
+    }
+    let mut random = Random::new(5);
+    let mut float = |exponent: u32| {
+        let word = random.word();
+        f32::from_bits(word & 0x807f_ffff | (exponent % 254 + 1) << 23)
+    };
+    let mut exponents = Random::new(6);
+    for i in 0..400_000 {
+        let first = exponents.below(254);
+        let second = match i % 2 {
+            0 => exponents.below(254),
+            _ => (126 + 254 - first + exponents.below(4)).wrapping_sub(128),
+        };
+        a.push(float(first));
+        b.push(float(second));
+    }
+    (a, b)
+}
+
+fn words(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|x| x.to_bits()).collect()
+}
+
+fn assert_same(
+    function: &str,
+    a: &[f32],
+    b: &[f32],
+    got: &[u32],
+    expected: impl Fn(f32, f32) -> f32,
+) {
+    for i in 0..a.len() {
+        let expected = expected(a[i], b[i]);
+        let got = f32::from_bits(got[i]);
+        let same = expected.to_bits() == got.to_bits() || expected.is_nan() && got.is_nan();
+        assert!(
+            same,
+            "{function} of {:e} and {:e} is {got:e}, expected {expected:e}",
+            a[i], b[i]
+        );
+    }
+}
+
+#[test]
+fn sums_and_products() {
+    let Some(session) = gpu() else { return };
+    let (a, b) = pairs();
+    let got = apply(
+        session,
+        "bitcast<u32>(mul_rn(x, y))",
+        &words(&a),
+        &words(&b),
+    );
+    assert_same("mul_rn", &a, &b, &got, exact::mul);
+    let got = apply(
+        session,
+        "bitcast<u32>(add_rn(x, y))",
+        &words(&a),
+        &words(&b),
+    );
+    assert_same("add_rn", &a, &b, &got, exact::add);
+    let got = apply(
+        session,
+        "bitcast<u32>(sub_rn(x, y))",
+        &words(&a),
+        &words(&b),
+    );
+    assert_same("sub_rn", &a, &b, &got, exact::sub);
+}
+
+#[test]
+fn quotients() {
+    let Some(session) = gpu() else { return };
+    let (a, b) = pairs();
+    let (a, b): (Vec<_>, Vec<_>) = a
+        .into_iter()
+        .zip(b)
+        .filter(|(_, b)| *b != 0.0 && b.is_finite())
+        .unzip();
+    let got = apply(
+        session,
+        "bitcast<u32>(div_rn(x, y))",
+        &words(&a),
+        &words(&b),
+    );
+    assert_same("div_rn", &a, &b, &got, exact::div);
+}
+
+/// Products of a code and a normal scale: the cheap form that lookups use.
+#[test]
+fn values_of_codes() {
+    let Some(session) = gpu() else { return };
+    let (scale, bias) = pairs();
+    for code in [0u32, 1, 3, 255] {
+        // Not a literal: drivers may fold a product with a literal zero, infinities included.
+        let function = format!("bitcast<u32>(affine(x, f32({code}u ^ table.zero), y))");
+        let got = apply(session, &function, &words(&scale), &words(&bias));
+        let expected = |scale, bias| exact::add(exact::mul(scale, code as f32), bias);
+        assert_same("affine", &scale, &bias, &got, expected);
+    }
+}
+
+#[test]
+fn every_f16_and_every_rounding_to_one() {
+    let Some(session) = gpu() else { return };
+    let halves: Vec<u32> = (0..0x1_0000).collect();
+    let got = apply(session, "bitcast<u32>(f16_to_f32(a[i]))", &halves, &halves);
+    for (half, got) in halves.iter().zip(&got) {
+        let expected = f16::from_bits(*half as u16).to_f32();
+        let got = f32::from_bits(*got);
+        let same = expected.to_bits() == got.to_bits() || expected.is_nan() && got.is_nan();
+        assert!(same, "f16 {half:#x} became {got:e}, expected {expected:e}");
+    }
+
+    // The middle between every two neighbours, and the floats on both sides of it.
+    let mut values = vec![f32::NAN, f32::INFINITY, f32::MAX, 0.0, f32::MIN_POSITIVE];
+    for half in 0..0x7c00u16 {
+        let low = f64::from(f16::from_bits(half).to_f32());
+        let high = match half {
+            0x7bff => 65536.0,
+            _ => f64::from(f16::from_bits(half + 1).to_f32()),
+        };
+        let middle = ((low + high) / 2.0) as f32;
+        values.extend([low as f32, middle.next_down(), middle, middle.next_up()]);
+    }
+    let negative: Vec<_> = values.iter().map(|x| -x).collect();
+    values.extend(negative);
+    let got = apply(session, "f32_to_f16(x)", &words(&values), &words(&values));
+    for (value, got) in values.iter().zip(&got) {
+        let expected = f16::from_f32(*value);
+        let same = u32::from(expected.to_bits()) == *got
+            || expected.is_nan() && f16::from_bits(*got as u16).is_nan();
+        assert!(
+            same,
+            "{value:e} became {got:#x}, expected {:#x}",
+            expected.to_bits()
+        );
+    }
+}
+
+/// The integer image orders as `total_cmp` does, NaN above all, and goes back.
+#[test]
+fn the_integer_image_orders_floats() {
+    let Some(session) = gpu() else { return };
+    let (mut values, _) = pairs();
+    values.truncate(20_000);
+    values.extend([-0.0, f32::NAN, -f32::NAN, f32::MIN_POSITIVE, -1e-40]);
+    let keys = apply(session, "ordered(a[i])", &words(&values), &words(&values));
+    let back = apply(session, "bitcast<u32>(unordered(a[i]))", &keys, &keys);
+    let plain = |x: f32| if x.is_nan() { f32::NAN } else { x };
+    for (value, back) in values.iter().zip(&back) {
+        assert_eq!(plain(*value).to_bits(), *back);
+    }
+    let mut order: Vec<_> = (0..values.len()).collect();
+    order.sort_by_key(|&i| keys[i]);
+    let sorted = order.windows(2).all(|pair| {
+        let (a, b) = (plain(values[pair[0]]), plain(values[pair[1]]));
+        a.total_cmp(&b).is_le()
+    });
+    assert!(sorted);
+}

@@ -1,0 +1,191 @@
+//! Ring 4, quantize: the GPU against PyTorch's bytes and the reference.
+
+mod common;
+
+use common::{gpu, oracles};
+use qembed::gpu::{QuantizeArgs, QuantizeSpec, TableDesc};
+use qembed::verify::shapes::Random;
+use qembed::wgpu::{self, BufferUsages};
+use qembed::{Bits, Error, Format, Layout, Method, Narrow, PackedTable, Params};
+
+#[test]
+fn the_gpu_gives_every_byte_of_pytorch() {
+    let Some(session) = gpu() else { return };
+    for oracle in oracles("") {
+        let weights = oracle.f32("weights");
+        for bits in Bits::ALL {
+            let format = Format::affine(bits);
+            let table = session
+                .quantize(&weights, oracle.dim(), format, Method::Asym)
+                .unwrap();
+            let packed = session.download(&table).unwrap();
+            let bytes = packed.export(Layout::PyTorch, Narrow::Refuse).unwrap();
+            let expected = oracle.u8(&format!("rows{}", bits.count()));
+            assert!(
+                bytes == expected,
+                "{} at {} bits",
+                oracle.name,
+                bits.count()
+            );
+        }
+    }
+}
+
+/// Rows of every magnitude that f32 has, in every format: bytes equal the reference's.
+#[test]
+fn rows_of_every_magnitude() {
+    let Some(session) = gpu() else { return };
+    let mut random = Random::new(3);
+    for dim in [5, 64] {
+        let mut values = vec![];
+        for exponent in -149..=126 {
+            let scale = 2.0f64.powi(exponent);
+            values.extend((0..dim).map(|_| (f64::from(random.signed()) * scale) as f32));
+        }
+        for format in Format::all() {
+            let (expected, counted) =
+                qembed::cpu::quantize_counting(&values, dim, format, Method::Asym).unwrap();
+            let (table, status) = session
+                .quantize_counting(&values, dim, format, Method::Asym)
+                .unwrap();
+            let got = session.download(&table).unwrap();
+            for row in 0..expected.rows() as usize {
+                assert_eq!(
+                    got.row_words(row),
+                    expected.row_words(row),
+                    "{format} row {row} of dim {dim}"
+                );
+            }
+            assert_eq!(status, counted, "{format}");
+        }
+    }
+}
+
+/// Columns may come in any order: minimum and maximum do not depend on it.
+#[test]
+fn more_workgroups_than_one_dimension_holds() {
+    let Some(session) = gpu() else { return };
+    let mut random = Random::new(4);
+    // A row to a lane, and a row to a workgroup.
+    for (rows, dim) in [(4_200_000, 1), (66_000, 253)] {
+        let values: Vec<f32> = (0..rows * dim).map(|_| random.signed()).collect();
+        let format = Format::affine(Bits::B4);
+        let table = session
+            .quantize(&values, dim, format, Method::Asym)
+            .unwrap();
+        let packed = session.download(&table).unwrap();
+        assert!(packed == PackedTable::quantize(&values, dim, format, Method::Asym).unwrap());
+        let back = session.dequantize(&table).unwrap();
+        assert!(back == packed.dequantize());
+    }
+}
+
+/// A range of rows is written; the rows beside it keep their words.
+#[test]
+fn quantizing_some_rows_leaves_the_others_alone() {
+    let Some(session) = gpu() else { return };
+    let format = Format::affine(Bits::B4);
+    let before: Vec<f32> = (0..60).map(|i| i as f32).collect();
+    let packed = PackedTable::quantize(&before, 6, format, Method::Asym).unwrap();
+    let table = session.upload(&packed).unwrap();
+    let after: Vec<f32> = (0..18).map(|i| (i * i) as f32).collect();
+    let values = session.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 4 * 18,
+        usage: BufferUsages::STORAGE | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    session
+        .queue()
+        .write_buffer(&values, 0, bytemuck::cast_slice(&after));
+    let spec = QuantizeSpec {
+        format,
+        method: Method::Asym,
+        dim: 6,
+    };
+    let bound = session
+        .kernels()
+        .quantize(spec)
+        .unwrap()
+        .bind(
+            &table,
+            QuantizeArgs {
+                rows: 4..7,
+                values: Some(values.as_entire_buffer_binding()),
+                status: None,
+            },
+        )
+        .unwrap();
+    let mut encoder = session.device().create_command_encoder(&Default::default());
+    bound.record(&mut encoder.begin_compute_pass(&Default::default()));
+    session.queue().submit([encoder.finish()]);
+    let got = session.download(&table).unwrap();
+    let written = PackedTable::quantize(&after, 6, format, Method::Asym).unwrap();
+    for row in 0..10 {
+        let expected = match row {
+            4..7 => written.row_words(row - 4),
+            _ => packed.row_words(row),
+        };
+        assert_eq!(got.row_words(row), expected, "row {row}");
+    }
+}
+
+/// The first row with a problem is named, in the words that the CPU uses.
+#[test]
+fn the_gpu_refuses_what_the_cpu_refuses() {
+    let Some(session) = gpu() else { return };
+    let format = Format::affine(Bits::B4);
+    for (row, bad) in [(3, f32::NAN), (5, f32::INFINITY), (2, 1e6)] {
+        let mut values: Vec<f32> = (0..64).map(|i| i as f32).collect();
+        values[row * 8 + 5] = bad;
+        let error = session
+            .quantize(&values, 8, format, Method::Asym)
+            .unwrap_err();
+        let expected = PackedTable::quantize(&values, 8, format, Method::Asym).unwrap_err();
+        assert_eq!(error.to_string(), expected.to_string());
+    }
+    let error = session
+        .quantize(&[0.0; 5], 2, format, Method::Asym)
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Shape {
+            argument: "values",
+            ..
+        }
+    ));
+    let empty = session.quantize(&[], 8, format, Method::Asym).unwrap();
+    assert_eq!(
+        empty.desc(),
+        TableDesc {
+            format,
+            rows: 0,
+            dim: 8
+        }
+    );
+    assert_eq!(session.download(&empty).unwrap().rows(), 0);
+    assert!(session.dequantize(&empty).unwrap().is_empty());
+}
+
+/// The 8-bit operator with an f16 header is FBGEMM's n-bit one.
+#[test]
+fn every_format_survives_quantize_and_dequantize() {
+    let values: Vec<f32> = (0..256).map(|i| (i as f32 - 100.0) / 16.0).collect();
+    for format in Format::all() {
+        let packed = PackedTable::quantize(&values, 64, format, Method::Asym).unwrap();
+        for (row, values) in values.chunks_exact(64).enumerate() {
+            let scale = packed.row(row).header().scale;
+            // Half a step, and what rounding the header to f16 moves: 2^-11 of the range and bias.
+            let slack = match format.params() {
+                Params::F16 => 32.0 * 2.0f32.powi(-11),
+                Params::F32 => 1e-5,
+            };
+            for (x, y) in values.iter().zip(&packed.dequantize()[row * 64..]) {
+                assert!(
+                    (x - y).abs() <= scale / 2.0 + slack,
+                    "{format}: {x} became {y}"
+                );
+            }
+        }
+    }
+}
