@@ -1,4 +1,64 @@
-//! qembed
+//! GPU kernels for **quantized embedding tables**: rows of packed 2, 4 or 8-bit codes with a scale and
+//! a bias each, looked up, pooled, quantized and dequantized on every GPU that wgpu reaches, and
+//! checked against a CPU reference.
+//!
+//! # Ten lines
+//!
+//! ```no_run
+//! use qembed::{Bits, Format, Method, PackedTable, Pooling, Session};
+//!
+//! let rows: Vec<f32> = (0..64_000).map(|i| (i as f32).sin()).collect();
+//! let packed = PackedTable::quantize(&rows, 64, Format::affine(Bits::B4), Method::Asym)?;
+//!
+//! let session = Session::new()?;
+//! let table = session.upload(&packed)?;
+//! let vectors = session.gather(&table, &[3, 17, 42])?;
+//! let bags = session.pool(&table, &[3, 17, 42], &[0, 2, 3], Pooling::Mean)?;
+//! # Ok::<(), qembed::Error>(())
+//! ```
+//!
+//! # Words
+//!
+//! A *table* has `rows` x `dim`. A *row* has a *header* (`scale`, `bias`) and *codes*, packed in u32
+//! *words*; `value = scale * code + bias`. A *lookup* reads `indices`; *bags* are delimited by
+//! `offsets` (bags + 1 entries); `weights` run parallel to `indices`; the output is `[bags, dim]`,
+//! row-major. (PyTorch: `EmbeddingBag` with `include_last_offset=True`, `per_sample_weights`.)
+//!
+//! # In an engine
+//!
+//! [`gpu::Kernels`] records into the caller's pass, on the caller's buffers. `examples/embed.rs` is a
+//! whole one. What each call does behind the caller's back:
+//!
+//! | call | allocates | compiles | submits | blocks | fails |
+//! |---|---|---|---|---|---|
+//! | `Kernels::new` | no | no | no | no | limits |
+//! | `Kernels::lookup`, `quantize`, `dequantize` | pipeline | first time per variant | no | while compiling | driver, device lost |
+//! | `Table::from_buffers` | 16 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Kernels::allocate` | the rows, 16 bytes | no | no | no | shape, limit, memory, device lost |
+//! | `Kernels::upload` | the rows, 16 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, limit, memory, device lost |
+//! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts | no | no | shape, range, limit, device lost |
+//! | `Quantize::bind`, `Dequantize::bind` | bind group, 8 to 24 bytes | no | no | no | shape, range, limit, device lost |
+//! | `record` | no | no | no | no | never |
+//! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
+//!
+//! `record` sets the pass's pipeline and bind group 0 and leaves everything else alone. Inside one pass
+//! wgpu orders dispatches that share buffers. In a browser errors of wgpu itself reach the page's
+//! console instead of the result.
+//!
+//! # Accuracy
+//!
+//! Codes, headers, gathers and max pooling equal [`mod@reference`]'s bits on every device; sums and means
+//! lie within an elementwise bound ([`reference::Pooled::bound`]). `docs/accuracy.md` derives it, and
+//! [`verify`] checks it on the device at hand.
+//!
+//! # Features
+//!
+//! - `gpu`: the kernels, on wgpu. Without it everything pure is left: formats, tables, reference, CPU.
+//! - `session`: the blocking [`Session`]; brings wgpu's native backends.
+//! - `io`: table files (safetensors) and arrays (npy).
+
+#[cfg(target_endian = "big")]
+compile_error!("packed rows are little-endian; big-endian hosts are not supported");
 
 pub mod cpu;
 mod error;
@@ -26,3 +86,8 @@ pub use spec::{LookupSpec, LookupStatus, Output, Pooling, QuantizeStatus, Weight
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]
 pub use wgpu;
+
+/// Compiles the README's examples.
+#[cfg(all(doctest, feature = "session"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -190,6 +190,9 @@ fn entry_point(module: &Module, variant: &Variant) -> usize {
         .unwrap()
 }
 
+/// Names and offsets of a struct's members.
+type Members<'a> = &'a [(&'a str, usize)];
+
 /// Every struct that host and shader share: names, offsets, size.
 #[test]
 fn structs_are_laid_out_as_in_rust() {
@@ -248,7 +251,7 @@ fn structs_are_laid_out_as_in_rust() {
             offset_of!(qembed::QuantizeStatus, first_out_of_range),
         ),
     ];
-    let expected: [(&str, &str, usize, &[(&str, usize)]); 8] = [
+    let expected: [(&str, &str, usize, Members<'_>); 8] = [
         ("lookup", "Table", size_of::<TableUniform>(), &table),
         ("lookup", "Counts", size_of::<CountsWords>(), &counts),
         (
@@ -285,7 +288,7 @@ fn structs_are_laid_out_as_in_rust() {
     }
 }
 
-fn assert_struct(variant: &Variant, name: &str, size: usize, expected: &[(&str, usize)]) {
+fn assert_struct(variant: &Variant, name: &str, size: usize, expected: Members<'_>) {
     let module = naga::front::wgsl::parse_str(variant.source).unwrap();
     let (_, found) = module
         .types

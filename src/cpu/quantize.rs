@@ -46,8 +46,8 @@ impl PackedTable {
     /// `values` is `[rows, dim]`, row-major; any number of rows, none included.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `dim` is not 1 to 8192 or `values` is not whole rows,
-    /// [`Error::NotFinite`] for the first NaN or infinity, [`Error::HeaderRange`] for the first row
+    /// [`crate::Error::Shape`] where `dim` is not 1 to 8192 or `values` is not whole rows,
+    /// [`crate::Error::NotFinite`] for the first NaN or infinity, [`crate::Error::HeaderRange`] for the first row
     /// whose scale or bias the header's type cannot hold.
     ///
     /// # Examples

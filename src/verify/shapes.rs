@@ -99,7 +99,7 @@ impl Random {
 
     /// Uniform in `0..end`; 0 where `end` is 0.
     pub fn below(&mut self, end: u32) -> u32 {
-        (u64::from(self.word()) * u64::from(end) >> 32) as u32
+        ((u64::from(self.word()) * u64::from(end)) >> 32) as u32
     }
 
     /// Uniform in `-1..1`.

@@ -1,0 +1,77 @@
+//! What the benches share: a device, its buffers, and the copy that everything is measured against.
+#![allow(dead_code, reason = "each bench uses its own part")]
+
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkGroup, Throughput, measurement::WallTime};
+use qembed::Session;
+use qembed::wgpu::{self, BufferUsages};
+
+/// The device, or a word that there is none.
+pub fn session() -> Option<Session> {
+    match Session::new() {
+        Ok(session) => {
+            println!("on {}", session.adapter().name);
+            Some(session)
+        }
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+pub fn buffer(session: &Session, bytes: u64) -> wgpu::Buffer {
+    session.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: bytes,
+        usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+pub fn filled(session: &Session, contents: &[u8]) -> wgpu::Buffer {
+    let buffer = buffer(session, contents.len() as u64);
+    session.queue().write_buffer(&buffer, 0, contents);
+    buffer
+}
+
+/// Records something many times into one submit and waits for it.
+pub fn timed(
+    session: &Session,
+    times: u64,
+    mut record: impl FnMut(&mut wgpu::ComputePass<'_>),
+) -> Duration {
+    let start = Instant::now();
+    let mut encoder = session.device().create_command_encoder(&Default::default());
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    (0..times).for_each(|_| record(&mut pass));
+    drop(pass);
+    session.queue().submit([encoder.finish()]);
+    session.wait().unwrap();
+    start.elapsed()
+}
+
+/// Benches a copy that moves as many bytes as the kernel beside it, half of them read, half written.
+pub fn copy(group: &mut BenchmarkGroup<'_, WallTime>, session: &Session, moved_bytes: u64) {
+    let bytes = (moved_bytes / 2).next_multiple_of(4);
+    let (from, to) = (buffer(session, bytes), buffer(session, bytes));
+    group.throughput(Throughput::Bytes(moved_bytes));
+    group.bench_function("copy", |bench| {
+        bench.iter_custom(|times| {
+            let start = Instant::now();
+            let mut encoder = session.device().create_command_encoder(&Default::default());
+            (0..times).for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, bytes));
+            session.queue().submit([encoder.finish()]);
+            session.wait().unwrap();
+            start.elapsed()
+        });
+    });
+}
+
+/// Some values.
+pub fn values(count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|i| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0)
+        .collect()
+}
