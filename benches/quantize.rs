@@ -3,8 +3,8 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use qembed::gpu::{QuantizeArgs, QuantizeSpec, TableDesc};
-use qembed::{Format, Method, PackedTable, shader};
+use qembed::gpu::{QuantizeArgs, TableDesc};
+use qembed::{Format, Method, PackedTable, QuantizeSpec};
 
 const ROWS: u32 = 20_000;
 
@@ -49,8 +49,7 @@ fn quantize(criterion: &mut Criterion) {
                 .unwrap();
             let moved = values.size() + table.desc().bytes();
 
-            let label = shader::quantize(format, Method::Asym, 1).label;
-            let mut group = criterion.benchmark_group(format!("{label}/dim{dim}"));
+            let mut group = criterion.benchmark_group(format!("{}/dim{dim}", spec.label()));
             group.throughput(Throughput::Bytes(moved));
             group.bench_function("quantize", |bench| {
                 bench

@@ -1,9 +1,14 @@
 // Pooling sum and mean. Order of summation: chunks of 64 consecutive indices of the bag, each
-// summed in order, then the chunks' sums in order.
+// summed in order, then the chunks' sums in order. Each value is opaque before it is added, so that no
+// compiler adds its bias to the sum apart.
 
 override MEAN: bool;
 
 const CHUNK: u32 = 64u;
+
+fn opaque_quad(values: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(values) ^ vec4<u32>(table.zero));
+}
 
 fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
     let range = bag_range(bag, leads);
@@ -16,7 +21,7 @@ fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
             if is_row(position, leads) {
                 let header = row_header(indices[position]);
                 let codes = row_codes(indices[position], quad);
-                let values = header.scale * codes + header.bias;
+                let values = opaque_quad(header.scale * codes + header.bias);
                 if WEIGHTED {
                     chunk += weights[position] * values;
                 } else {

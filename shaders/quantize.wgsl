@@ -32,47 +32,81 @@ var<workgroup> lows: array<u32, WORKGROUP>;
 var<workgroup> highs: array<u32, WORKGROUP>;
 
 // What a row is stored with: its header, and the codes that one unit of value makes.
+// Not good where the header cannot be stored. Nothing here is ever infinite or NaN, which a compiler
+// may assume; whether it would be is decided on integers.
 struct Params {
+    good: bool,
     scale: f32,
     bias: f32,
     codes_per_unit: f32,
+}
+
+// Keys of ordered() between those of the infinities.
+fn is_finite_key(key: u32) -> bool {
+    return key >= 0x00800000u && key < 0xff800000u;
 }
 
 fn value_bits(row: u32, column: u32) -> u32 {
     return input_bits(values[row * table.dim + column]);
 }
 
+fn magnitude(x: f32) -> u32 {
+    return bitcast<u32>(x) & MAGNITUDE;
+}
+
+// Whether high - low rounds to infinity: half of it reaches 2^127.
+fn span_overflows(low: f32, high: f32) -> bool {
+    return magnitude(sub_rn(mul_rn(high, 0.5), mul_rn(low, 0.5))) >= 0x7f000000u;
+}
+
 // PyTorch's 8-bit operator; f32 header.
 fn byte_params(low: f32, high: f32) -> Params {
-    let span = sub_rn(high, low);
-    return Params(div_rn(span, 255.0), low, div_rn(255.0, add_rn(span, 1e-8)));
-}
-
-// As the header stores it.
-fn stored(x: f32) -> f32 {
-    if HEADER_WORDS == 1u {
-        return f16_to_f32(f32_to_f16(x));
+    if span_overflows(low, high) {
+        return Params();
     }
-    return x;
+    let span = sub_rn(high, low);
+    return Params(true, div_rn(span, 255.0), low, div_rn(255.0, add_rn(span, 1e-8)));
 }
 
-// FBGEMM's n-bit operator: the bias is rounded before the span is taken, and codes use the stored
-// scale.
-fn nbit_params(low: f32, high: f32) -> Params {
-    let bias = stored(low);
-    let span = sub_rn(high, bias);
-    var scale = stored(div_rn(span, f32((1u << BITS) - 1u)));
-    if (bitcast<u32>(scale) & MAGNITUDE) == 0u {
+// FBGEMM's n-bit operator, f32 header.
+fn nbit_params_f32(low: f32, high: f32) -> Params {
+    if span_overflows(low, high) {
+        return Params();
+    }
+    var scale = div_rn(sub_rn(high, low), f32((1u << BITS) - 1u));
+    if magnitude(scale) == 0u {
         scale = 1.0;
     }
-    return Params(scale, bias, div_rn(1.0, scale));
+    // The reciprocal of a scale beyond 2^126 counts as zero.
+    return Params(magnitude(scale) <= 0x7e800000u, scale, low, div_rn(1.0, scale));
 }
 
-// Whether the header can be stored and its scale divided by: the reciprocal of an f32 beyond 2^126
-// counts as zero.
-fn fits(params: Params) -> bool {
-    let scale = bitcast<u32>(params.scale) & MAGNITUDE;
-    return scale <= 0x7e800000u && is_finite(bitcast<u32>(params.bias));
+// The same, f16 header: the bias is rounded before the span is taken, and codes use the stored scale.
+fn nbit_params_f16(low: f32, high: f32) -> Params {
+    let bias_half = f32_to_f16(low);
+    if (bias_half & 0x7fffu) >= 0x7c00u {
+        return Params();
+    }
+    let bias = f16_to_f32(bias_half);
+    let scale_half = f32_to_f16(div_rn(sub_rn(high, bias), f32((1u << BITS) - 1u)));
+    if (scale_half & 0x7fffu) >= 0x7c00u {
+        return Params();
+    }
+    var scale = f16_to_f32(scale_half);
+    if (scale_half & 0x7fffu) == 0u {
+        scale = 1.0;
+    }
+    return Params(true, scale, bias, div_rn(1.0, scale));
+}
+
+fn row_params(low: f32, high: f32) -> Params {
+    if HEADER_WORDS == 1u {
+        return nbit_params_f16(low, high);
+    }
+    if BITS == 8u {
+        return byte_params(low, high);
+    }
+    return nbit_params_f32(low, high);
 }
 
 fn store_header(base: u32, params: Params) {
@@ -92,26 +126,20 @@ fn code(row: u32, column: u32, params: Params) -> u32 {
 
 fn store_row(row: u32, lane: u32, low: u32, high: u32) {
     let base = (range.first_row + row) * table.row_words;
-    let finite = is_finite(bitcast<u32>(unordered(low))) && is_finite(bitcast<u32>(unordered(high)));
+    let finite = is_finite_key(low) && is_finite_key(high);
     var params = Params();
-    var good = finite;
     if finite {
-        if BITS == 8u && HEADER_WORDS == 2u {
-            params = byte_params(unordered(low), unordered(high));
-        } else {
-            params = nbit_params(unordered(low), unordered(high));
-        }
-        good = fits(params);
+        params = row_params(unordered(low), unordered(high));
     }
     if lane == 0u {
         if !finite {
             atomicAdd(&status.not_finite, 1u);
             atomicMin(&status.first_not_finite, range.first_row + row);
-        } else if !good {
+        } else if !params.good {
             atomicAdd(&status.out_of_range, 1u);
             atomicMin(&status.first_out_of_range, range.first_row + row);
         }
-        if good {
+        if params.good {
             store_header(base, params);
         } else {
             for (var word = 0u; word < HEADER_WORDS; word++) {
@@ -122,7 +150,7 @@ fn store_row(row: u32, lane: u32, low: u32, high: u32) {
     let codes_per_word = 32u / BITS;
     for (var word = lane; word < table.row_words - HEADER_WORDS; word += TEAM) {
         var packed = 0u;
-        if good {
+        if params.good {
             let first = word * codes_per_word;
             let count = min(codes_per_word, table.dim - first);
             for (var i = 0u; i < count; i++) {

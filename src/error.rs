@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::Params;
+
 /// The one error of this library.
 ///
 /// Every variant names the argument or the file, what was needed and what was given.
@@ -31,15 +33,38 @@ pub enum Error {
         value: f32,
     },
 
-    /// A row whose scale or bias the header's type cannot hold.
-    #[error("row {row}: {problem}; {remedy}")]
+    /// A row whose scale or bias the header's type cannot hold, or whose scale has no reciprocal.
+    #[error(
+        "row {row} spans {low:e} to {high:e}: an {} header cannot hold its scale and bias; {}",
+        params.name(),
+        remedy(*params)
+    )]
     HeaderRange {
         /// The first such row.
         row: usize,
-        /// Which number does not fit and why.
-        problem: String,
-        /// What to do about it.
-        remedy: &'static str,
+        /// Its smallest value.
+        low: f32,
+        /// Its largest value.
+        high: f32,
+        /// The header's type.
+        params: Params,
+    },
+
+    /// An f32 header on its way into a layout that holds f16, where nobody allowed that.
+    #[error(
+        "the table has f32 headers, the layout f16 ones; allow narrowing or quantize with f16 headers"
+    )]
+    NarrowingRefused,
+
+    /// A header that a narrower type cannot hold.
+    #[error("row {row}: f16 cannot hold the {name} {value:e}; keep the f32 header")]
+    Narrow {
+        /// The first such row.
+        row: usize,
+        /// Scale or bias.
+        name: &'static str,
+        /// The number.
+        value: f32,
     },
 
     /// A combination that no kernel computes.
@@ -176,3 +201,10 @@ pub enum Error {
 
 /// `Result` with this library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn remedy(params: Params) -> &'static str {
+    match params {
+        Params::F16 => "use f32 headers or scale the values down",
+        Params::F32 => "scale the values down",
+    }
+}

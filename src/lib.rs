@@ -77,12 +77,17 @@ mod table;
 pub mod verify;
 
 pub use error::{Error, Result};
-pub use format::{AffineRow, Bits, DIM_RANGE, Format, Header, Layout, Narrow, Params};
-pub use reference::{Method, RowProblem};
+pub use format::{
+    AffineRow, Bits, DIM_RANGE, Format, Header, Layout, Narrow, Params, RowAlignment,
+};
+pub use half;
 pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
 pub use session::{Adapters, Session};
-pub use spec::{LookupSpec, LookupStatus, Output, Pooling, QuantizeStatus, Weighting};
+pub use spec::{
+    LookupSpec, LookupStatus, Method, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus,
+    Weighting,
+};
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]
 pub use wgpu;

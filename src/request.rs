@@ -22,7 +22,7 @@ pub struct LookupRequest<'a> {
     pub pooling: Pooling,
     /// Rows to look up.
     pub indices: &'a [u32],
-    /// Where bags begin, bags + 1 entries; ignored by [`Pooling::None`], needed by the others.
+    /// Where bags begin, bags + 1 entries; `None` for a gather, needed by the others.
     pub offsets: Option<&'a [u32]>,
     /// One weight for every index.
     pub weights: Option<&'a [f32]>,
@@ -99,7 +99,12 @@ pub(crate) fn check_request<'a>(request: &LookupRequest<'a>) -> Result<(u32, Opt
         });
     }
     match (request.pooling, request.offsets) {
-        (Pooling::None, _) => Ok((fits("indices", indices)?, None)),
+        (Pooling::None, None) => Ok((fits("indices", indices)?, None)),
+        (Pooling::None, Some(_)) => Err(Error::Shape {
+            argument: "offsets",
+            needed: "None for a gather".into(),
+            got: "offsets".into(),
+        }),
         (_, Some([])) | (_, None) => Err(Error::Shape {
             argument: "offsets",
             needed: "bags + 1 entries, at least one, to pool".into(),

@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use half::f16;
 
 use crate::format::check_dim;
-use crate::gpu::{
-    Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, QuantizeSpec, Table, TableDesc,
-};
+use crate::gpu::{Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, Table, TableDesc};
 use crate::request::{Looked, LookupRequest, OutOfRange, Values, check_request, refuse};
 use crate::table::rows_of;
 use crate::{
-    Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus,
-    Result,
+    Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
+    QuantizeStatus, Result,
 };
 
 /// A device of one's own, and the kernels on it.
@@ -130,12 +128,20 @@ impl Session {
     /// Copies a table back to the host.
     ///
     /// # Errors
+    /// [`Error::Shape`] for a table of another session, [`Error::BufferUsage`] where its buffer is the
+    /// caller's own and lacks `COPY_SRC`,
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn download(&self, table: &Table) -> Result<PackedTable> {
         let desc = table.desc();
+        self.kernels.check_owner(table)?;
         let rows = table.rows();
-        let mut words = self.read(rows.buffer, rows.offset, desc.bytes())?;
-        words.truncate((desc.bytes() / 4) as usize);
+        if !rows.buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
+            return Err(Error::BufferUsage {
+                argument: "table",
+                missing: "COPY_SRC",
+            });
+        }
+        let words = self.read(rows.buffer, rows.offset, desc.bytes())?;
         PackedTable::from_words(desc.format, desc.dim as usize, words)
     }
 

@@ -29,6 +29,41 @@ impl Pooling {
             Self::Max => "max",
         }
     }
+
+    /// What its lookups promise.
+    pub const fn promise(self) -> Promise {
+        match self {
+            Self::None | Self::Max => Promise::Bits,
+            Self::Sum | Self::Mean => Promise::Bound,
+        }
+    }
+}
+
+/// What a kernel's output is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// The reference's bits, on every device.
+    Bits,
+    /// The bound of `docs/accuracy.md`.
+    Bound,
+}
+
+/// How scale and bias are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum Method {
+    /// From the row's minimum to its maximum, as PyTorch and FBGEMM do it.
+    #[default]
+    Asym,
+}
+
+impl Method {
+    /// Its name in files and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Asym => "asym",
+        }
+    }
 }
 
 /// Whether every index carries a weight of its own.
@@ -135,6 +170,24 @@ impl LookupSpec {
     }
 }
 
+/// Which quantize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QuantizeSpec {
+    /// Format of the rows to write.
+    pub format: Format,
+    /// How scale and bias are chosen.
+    pub method: Method,
+    /// Number of columns: it decides how many lanes share a row.
+    pub dim: u32,
+}
+
+impl QuantizeSpec {
+    /// The variant's name everywhere; it leaves the dim out: `quantize.q4h16.asym`
+    pub fn label(&self) -> String {
+        format!("quantize.{}.{}", self.format, self.method.name())
+    }
+}
+
 /// Refuses the one pairing without a meaning that the field agrees on.
 pub(crate) fn check_weighting(pooling: Pooling, weighting: Weighting) -> Result<()> {
     if (pooling, weighting) == (Pooling::Max, Weighting::Weighted) {
@@ -150,7 +203,8 @@ pub(crate) fn check_weighting(pooling: Pooling, weighting: Weighting) -> Result<
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct LookupStatus {
-    /// Indices that are not rows of the table, each counted once.
+    /// Positions in bags whose index is not a row of the table; a position in two overlapping bags
+    /// counts twice, one in no bag not at all. Wraps at 2^32.
     pub bad_indices: u32,
     /// Position in `indices` of the first of them; `u32::MAX` where there is none.
     pub first_position: u32,
@@ -178,11 +232,12 @@ impl LookupStatus {
 pub struct QuantizeStatus {
     /// Rows with a NaN or an infinity.
     pub not_finite: u32,
-    /// The first of them; `u32::MAX` where there is none.
+    /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_not_finite: u32,
-    /// Rows whose scale or bias the header's type cannot hold.
+    /// Rows whose scale or bias the header's type cannot hold, or, with an f32 header, whose scale is
+    /// beyond 2^126, so that its reciprocal counts as zero.
     pub out_of_range: u32,
-    /// The first of them; `u32::MAX` where there is none.
+    /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_out_of_range: u32,
 }
 

@@ -71,8 +71,8 @@ impl PackedTable {
     /// Writes the rows in another library's layout, [`Layout::row_bytes`] bytes each.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where an f32 header would have to become f16 and `narrow` refuses,
-    /// [`Error::HeaderRange`] where it does not fit.
+    /// [`Error::NarrowingRefused`] where an f32 header would have to become f16 and `narrow` refuses,
+    /// [`Error::Narrow`] where it does not fit.
     pub fn export(&self, layout: Layout, narrow: Narrow) -> Result<Vec<u8>> {
         let row_bytes = layout.row_bytes(self.format.bits(), self.dim) as usize;
         let mut bytes = vec![0; self.rows as usize * row_bytes];
@@ -108,12 +108,18 @@ impl PackedTable {
     }
 
     /// The words of one row.
+    ///
+    /// # Panics
+    /// Where the table has no such row.
     pub fn row_words(&self, row: usize) -> &[u32] {
         let row_words = self.format.row_words(self.dim) as usize;
         &self.words[row * row_words..][..row_words]
     }
 
     /// One row, to be read code by code.
+    ///
+    /// # Panics
+    /// Where the table has no such row.
     pub fn row(&self, row: usize) -> AffineRow<'_> {
         AffineRow::new(self.row_words(row), self.format)
     }

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{gpu, oracles};
+use common::{Bench, gpu, oracles};
+use qembed::gpu::DequantizeArgs;
 use qembed::verify::compare;
-use qembed::{Bits, reference};
+use qembed::{Bits, Format, Method, PackedTable, reference};
 
 /// Gathers of rows with f16 headers, and dequantize, give PyTorch's bits.
 #[test]
@@ -48,5 +49,35 @@ fn the_gpu_gives_every_bit_of_the_reference_at_8_bits() {
             "{}",
             oracle.name
         );
+    }
+}
+
+/// A range of rows, wherever it lies in the table; nothing is written behind it.
+#[test]
+fn some_rows() {
+    let Some(session) = gpu() else { return };
+    let bench = Bench { session };
+    let values: Vec<f32> = (0..63).map(|i| (i * i) as f32).collect();
+    let packed = PackedTable::quantize(&values, 7, Format::affine(Bits::B8), Method::Asym).unwrap();
+    let expected = packed.dequantize();
+    let table = session.upload(&packed).unwrap();
+    let kernel = session.kernels().dequantize(packed.format()).unwrap();
+    for rows in [0..9, 3..4, 5..9] {
+        let output = bench.buffer(&[u32::MAX; 64]);
+        let args = DequantizeArgs {
+            rows: rows.clone(),
+            values: Some(output.as_entire_buffer_binding()),
+        };
+        let bound = kernel.bind(&table, args).unwrap();
+        bench.submit(|pass| bound.record(pass));
+        let memory = bench.read(&output);
+        let (written, behind) = memory.split_at(7 * rows.len());
+        let expected = &expected[7 * rows.start as usize..7 * rows.end as usize];
+        assert_eq!(
+            written,
+            bytemuck::cast_slice::<f32, u32>(expected),
+            "{rows:?}"
+        );
+        assert!(behind.iter().all(|word| *word == u32::MAX), "{rows:?}");
     }
 }

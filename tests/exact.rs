@@ -96,8 +96,8 @@ fn buffer_to_read(device: &wgpu::Device, size: u64) -> wgpu::Buffer {
     })
 }
 
-/// Numbers at every edge, each with each other, then random ones; half of those with exponents whose
-/// product or quotient lies about 2^-126.
+/// Numbers at every edge, each with each other, then random ones; a third of those have products about
+/// 2^-126, a third quotients.
 fn pairs() -> (Vec<f32>, Vec<f32>) {
     let mut edges = vec![0.0, f32::INFINITY, f32::MAX, 255.0, 1e-8, 15.0, 1.0 / 3.0];
     for exponent in [
@@ -120,19 +120,46 @@ fn pairs() -> (Vec<f32>, Vec<f32>) {
     let mut random = Random::new(5);
     let mut float = |exponent: u32| {
         let word = random.word();
-        f32::from_bits(word & 0x807f_ffff | (exponent % 254 + 1) << 23)
+        f32::from_bits(word & 0x807f_ffff | exponent.clamp(1, 254) << 23)
     };
     let mut exponents = Random::new(6);
-    for i in 0..400_000 {
+    for i in 0..600_000 {
         let first = exponents.below(254);
-        let second = match i % 2 {
+        let near = exponents.below(6);
+        let second = match i % 3 {
             0 => exponents.below(254),
-            _ => (126 + 254 - first + exponents.below(4)).wrapping_sub(128),
+            // Biased exponents of a product add up to 127 and its own, those of a quotient differ.
+            1 => (125 + near).saturating_sub(first),
+            _ => first + 124 + near,
         };
         a.push(float(first));
         b.push(float(second));
     }
     (a, b)
+}
+
+/// The generator must reach what it is for.
+#[test]
+fn a_good_part_of_the_pairs_lies_where_results_underflow() {
+    let (a, b) = pairs();
+    let near = |x: f64| (2.0f64.powi(-129)..2.0f64.powi(-123)).contains(&x.abs());
+    let pairs = || {
+        a.iter()
+            .zip(&b)
+            .map(|(a, b)| (f64::from(*a), f64::from(*b)))
+    };
+    let products = pairs().filter(|(a, b)| near(a * b)).count();
+    let quotients = pairs().filter(|(a, b)| near(a / b)).count();
+    assert!(
+        products > a.len() / 20,
+        "{products} products of {}",
+        a.len()
+    );
+    assert!(
+        quotients > a.len() / 20,
+        "{quotients} quotients of {}",
+        a.len()
+    );
 }
 
 fn words(values: &[f32]) -> Vec<u32> {

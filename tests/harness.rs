@@ -257,6 +257,28 @@ fn infinity_is_accepted_only_at_the_edge_of_the_type() {
     assert!(compared(&got).is_some());
 }
 
+/// Where infinity goes in, nothing finite may come out.
+#[test]
+fn a_finite_number_in_place_of_infinity_is_caught() {
+    let mut expected = pooled();
+    let mut got: Vec<f32> = expected.output.iter().map(|x| *x as f32).collect();
+    expected.output[2] = f64::INFINITY;
+    expected.magnitude[2] = f64::INFINITY;
+    let compared = |got: &[f32]| compare::lookup(&expected, Pooling::Sum, Output::F32, got).failure;
+    for (x, passes) in [
+        (5.0, false),
+        (f32::MAX, false),
+        (f32::NEG_INFINITY, false),
+        (f32::NAN, false),
+    ]
+    .into_iter()
+    .chain([(f32::INFINITY, true)])
+    {
+        got[2] = x;
+        assert_eq!(compared(&got).is_none(), passes, "{x}");
+    }
+}
+
 #[test]
 fn bits_differ_by_the_last_one_and_by_the_sign_of_zero() {
     assert_eq!(

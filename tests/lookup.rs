@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{gpu, oracles, table};
+use common::{Bench, gpu, oracles, table};
 use qembed::gpu::{Counts, LookupArgs, Table};
+use qembed::verify::shapes::{self, Faults, Shape};
 use qembed::verify::{self, CpuEngine, GpuEngine, compare};
-use qembed::wgpu::{self, BufferUsages};
+use qembed::wgpu;
 use qembed::{
     Bits, Error, Format, LookupRequest, LookupSpec, LookupStatus, OutOfRange, Output, PackedTable,
     Params, Pooling, Session, Weighting, cpu, reference,
@@ -395,152 +396,139 @@ fn more_workgroups_than_one_dimension_holds() {
     }
 }
 
-/// A device's buffers, for tests of the engine's contract.
-struct Bench<'a> {
-    session: &'a Session,
-}
-
-impl Bench<'_> {
-    fn buffer(&self, words: &[u32]) -> wgpu::Buffer {
-        let buffer = self
-            .session
-            .device()
-            .create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size: 4 * words.len() as u64,
-                usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-        self.write(&buffer, words);
-        buffer
-    }
-
-    fn write(&self, buffer: &wgpu::Buffer, words: &[u32]) {
-        self.session
-            .queue()
-            .write_buffer(buffer, 0, bytemuck::cast_slice(words));
-    }
-
-    fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) {
-        let mut encoder = self
-            .session
-            .device()
-            .create_command_encoder(&Default::default());
-        record(&mut encoder.begin_compute_pass(&Default::default()));
-        self.session.queue().submit([encoder.finish()]);
-    }
-
-    fn read(&self, buffer: &wgpu::Buffer) -> Vec<u32> {
-        let device = self.session.device();
-        let staging = device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: buffer.size(),
-            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-        self.session.queue().submit([encoder.finish()]);
-        staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
-        self.session.wait().unwrap();
-        bytemuck::cast_slice(&staging.slice(..).get_mapped_range().unwrap()).to_vec()
-    }
-}
-
 /// One bind over an arena of fixed capacity serves batches whose counts only the device knows;
 /// counts beyond the arena are clamped to it.
 #[test]
 fn counts_on_the_device_serve_every_batch() {
-    const POISON: u32 = 0x7fed_7fed;
     let Some(session) = gpu() else { return };
-    let bench = Bench { session };
-    let packed = small();
-    let uploaded = session.upload(&packed).unwrap();
-    for output in Output::ALL {
-        for pooling in Pooling::ALL {
-            let spec = LookupSpec {
-                format: Q4,
-                pooling,
-                weighting: Weighting::Unweighted,
-                output,
-            };
-            let counts = bench.buffer(&[0, 0]);
-            let indices = bench.buffer(&[0; 8]);
-            let offsets = bench.buffer(&[0; 5]);
-            let elements = 4 * 3 * output.bytes() as usize / 4;
-            let written = bench.buffer(&vec![POISON; elements]);
-            let bound = session
-                .kernels()
-                .lookup(spec)
-                .unwrap()
-                .bind(
-                    &uploaded,
-                    LookupArgs {
-                        counts: Counts::Device(counts.as_entire_buffer_binding()),
-                        indices: Some(indices.as_entire_buffer_binding()),
-                        offsets: Some(offsets.as_entire_buffer_binding())
-                            .filter(|_| pooling != Pooling::None),
-                        weights: None,
-                        output: Some(written.as_entire_buffer_binding()),
-                        status: None,
-                    },
-                )
-                .unwrap();
-            // Bags and indices asked for, and output rows that must come of it.
-            for (batch_offsets, batch, asked, rows) in [
-                (vec![0, 2], vec![0, 1], [1, 2], [1, 2]),
-                (vec![0, 1, 3, 3], vec![2, 1, 0], [3, 3], [3, 3]),
-                (vec![0], vec![], [0, 0], [0, 0]),
-                (vec![0, 1, 2, 3, 4], vec![2, 1, 0, 1], [4, 4], [4, 4]),
-                (
-                    vec![0, 1, 2, 3, 4],
-                    vec![0, 1, 2, 0, 1, 2, 0, 1],
-                    [u32::MAX, u32::MAX],
-                    [4, 4],
-                ),
-            ] {
-                bench.write(&counts, &asked);
-                bench.write(&indices, &batch);
-                bench.write(&offsets, &batch_offsets);
-                bench.write(&written, &vec![POISON; elements]);
-                bench.submit(|pass| bound.record(pass));
-                let memory = bench.read(&written);
-
-                let rows = if pooling == Pooling::None {
-                    rows[1]
-                } else {
-                    rows[0]
-                };
-                let args = reference::LookupArgs {
-                    pooling,
-                    indices: if pooling == Pooling::None {
-                        &batch[..rows]
-                    } else {
-                        &batch
-                    },
-                    offsets: Some(&batch_offsets)
-                        .filter(|_| pooling != Pooling::None)
-                        .map(|o| &**o),
-                    weights: None,
-                };
-                let expected = reference::lookup(&packed, args).unwrap();
-                let got: Vec<f32> = match output {
-                    Output::F32 => memory.iter().map(|word| f32::from_bits(*word)).collect(),
-                    Output::F16 => bytemuck::cast_slice::<u32, half::f16>(&memory)
-                        .iter()
-                        .map(|half| half.to_f32())
-                        .collect(),
-                };
-                let outcome = compare::lookup(&expected, pooling, output, &got[..3 * rows]);
-                assert_eq!(outcome.failure, None, "{} {asked:?}", spec.label());
-                let words = (3 * rows * output.bytes() as usize).div_ceil(4);
-                assert!(
-                    memory[words..].iter().all(|word| *word == POISON),
-                    "{} {asked:?} wrote behind its output",
-                    spec.label()
-                );
-            }
+    let shape = Shape {
+        dim: 7,
+        rows: 20,
+        bags: vec![],
+        faults: Faults::None,
+    };
+    let packed = shapes::table(&shape, Q4, 9).unwrap();
+    for spec in LookupSpec::all().filter(|spec| spec.format == Q4) {
+        let arena = Arena::new(session, &packed, spec);
+        // Offsets, indices, and counts asked for: bags, indices.
+        for (offsets, indices, asked) in [
+            (vec![0, 2], vec![0, 19], [1, 2]),
+            (vec![0, 1, 3, 3], vec![2, 1, 0], [3, 3]),
+            (vec![0, 1, 2], vec![2, 77], [2, 2]),
+            (vec![0], vec![], [0, 0]),
+            (vec![0, 1, 2, 3, 4], vec![2, 1, 0, 1], [4, 4]),
+            (
+                vec![0, 2, 4, 6, 8],
+                vec![0, 1, 2, 0, 1, 2, 0, 20],
+                [u32::MAX, u32::MAX],
+            ),
+        ] {
+            arena.check(&packed, spec, &offsets, &indices, asked);
         }
+    }
+}
+
+/// A lookup bound once, with counts on the device: 4 rows of output, 4 bags, 8 indices at the most.
+struct Arena<'a> {
+    bench: Bench<'a>,
+    counts: wgpu::Buffer,
+    indices: wgpu::Buffer,
+    offsets: wgpu::Buffer,
+    output: wgpu::Buffer,
+    status: wgpu::Buffer,
+    bound: qembed::gpu::BoundLookup,
+}
+
+const POISON: u32 = 0x7fed_7fed;
+const WEIGHTS: [f32; 8] = [0.5, -1.0, 2.0, 1.0, 3.0, -0.25, 1.5, 1.0];
+
+impl<'a> Arena<'a> {
+    fn new(session: &'a Session, packed: &PackedTable, spec: LookupSpec) -> Self {
+        let bench = Bench { session };
+        let table = session.upload(packed).unwrap();
+        // The counts lie behind other things.
+        let counts = bench.buffer(&[0; 66]);
+        let indices = bench.buffer(&[0; 8]);
+        let offsets = bench.buffer(&[0; 5]);
+        let weights = bench.buffer(bytemuck::cast_slice(&WEIGHTS));
+        let output = bench.buffer(&vec![0; 4 * 7 * spec.output.bytes() as usize / 4]);
+        let status = bench.buffer(&[0; 4]);
+        let args = LookupArgs {
+            counts: Counts::Device(wgpu::BufferBinding {
+                buffer: &counts,
+                offset: 256,
+                size: None,
+            }),
+            indices: Some(indices.as_entire_buffer_binding()),
+            offsets: Some(offsets.as_entire_buffer_binding())
+                .filter(|_| spec.pooling != Pooling::None),
+            weights: Some(weights.as_entire_buffer_binding())
+                .filter(|_| spec.weighting == Weighting::Weighted),
+            output: Some(output.as_entire_buffer_binding()),
+            status: Some(status.as_entire_buffer_binding()),
+        };
+        let bound = session
+            .kernels()
+            .lookup(spec)
+            .unwrap()
+            .bind(&table, args)
+            .unwrap();
+        Self {
+            bench,
+            counts,
+            indices,
+            offsets,
+            output,
+            status,
+            bound,
+        }
+    }
+
+    fn check(
+        &self,
+        packed: &PackedTable,
+        spec: LookupSpec,
+        offsets: &[u32],
+        indices: &[u32],
+        asked: [u32; 2],
+    ) {
+        let Self { bench, .. } = self;
+        let words = self.output.size() as usize / 4;
+        bench.write(&self.counts, &[&[POISON; 64][..], &asked].concat());
+        bench.write(&self.indices, indices);
+        bench.write(&self.offsets, offsets);
+        bench.write(&self.output, &vec![POISON; words]);
+        bench.write(&self.status, bytemuck::cast_slice(&[LookupStatus::CLEAR]));
+        bench.submit(|pass| self.bound.record(pass));
+        let memory = bench.read(&self.output);
+        let status = bench.read(&self.status);
+
+        let gather = spec.pooling == Pooling::None;
+        let used = indices.len().min(if gather { 4 } else { 8 });
+        let args = reference::LookupArgs {
+            pooling: spec.pooling,
+            indices: &indices[..used],
+            offsets: Some(offsets).filter(|_| !gather),
+            weights: Some(&WEIGHTS[..used]).filter(|_| spec.weighting == Weighting::Weighted),
+        };
+        let expected = reference::lookup(packed, args).unwrap();
+        let halves = bytemuck::cast_slice::<u32, half::f16>(&memory);
+        let got: Vec<f32> = match spec.output {
+            Output::F32 => memory.iter().map(|word| f32::from_bits(*word)).collect(),
+            Output::F16 => halves.iter().map(|half| half.to_f32()).collect(),
+        };
+        let case = format!("{} {asked:?}", spec.label());
+        let elements = expected.output.len();
+        let outcome = compare::lookup(&expected, spec.pooling, spec.output, &got[..elements]);
+        assert_eq!(outcome.failure, None, "{case}");
+        assert_eq!(
+            status,
+            bytemuck::cast_slice::<_, u32>(&[expected.status]),
+            "{case}"
+        );
+        let written = (elements * spec.output.bytes() as usize).div_ceil(4);
+        let untouched = memory[written..].iter().all(|word| *word == POISON);
+        assert!(untouched, "{case} wrote behind its output");
     }
 }
 

@@ -2,11 +2,12 @@
 
 mod common;
 
-use common::{gpu, oracles};
-use qembed::gpu::{QuantizeArgs, QuantizeSpec, TableDesc};
+use common::{Bench, gpu, oracles};
+use qembed::gpu::{QuantizeArgs, TableDesc};
 use qembed::verify::shapes::Random;
-use qembed::wgpu::{self, BufferUsages};
-use qembed::{Bits, Error, Format, Layout, Method, Narrow, PackedTable, Params};
+use qembed::{
+    Bits, Error, Format, Layout, Method, Narrow, PackedTable, Params, QuantizeSpec, QuantizeStatus,
+};
 
 #[test]
 fn the_gpu_gives_every_byte_of_pytorch() {
@@ -80,50 +81,52 @@ fn more_workgroups_than_one_dimension_holds() {
     }
 }
 
-/// A range of rows is written; the rows beside it keep their words.
+/// A range of rows is written, and counted as rows of the table; the rows beside it keep their words.
 #[test]
 fn quantizing_some_rows_leaves_the_others_alone() {
     let Some(session) = gpu() else { return };
+    let bench = Bench { session };
     let format = Format::affine(Bits::B4);
     let before: Vec<f32> = (0..60).map(|i| i as f32).collect();
     let packed = PackedTable::quantize(&before, 6, format, Method::Asym).unwrap();
     let table = session.upload(&packed).unwrap();
-    let after: Vec<f32> = (0..18).map(|i| (i * i) as f32).collect();
-    let values = session.device().create_buffer(&wgpu::BufferDescriptor {
-        label: None,
-        size: 4 * 18,
-        usage: BufferUsages::STORAGE | BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    session
-        .queue()
-        .write_buffer(&values, 0, bytemuck::cast_slice(&after));
+    let mut after: Vec<f32> = (0..24).map(|i| (i * i) as f32).collect();
+    after[15] = f32::NAN;
+    let values = bench.buffer(bytemuck::cast_slice(&after));
+    let status = bench.buffer(bytemuck::cast_slice(&[QuantizeStatus::CLEAR]));
     let spec = QuantizeSpec {
         format,
         method: Method::Asym,
         dim: 6,
     };
+    let args = QuantizeArgs {
+        rows: 4..8,
+        values: Some(values.as_entire_buffer_binding()),
+        status: Some(status.as_entire_buffer_binding()),
+    };
     let bound = session
         .kernels()
         .quantize(spec)
         .unwrap()
-        .bind(
-            &table,
-            QuantizeArgs {
-                rows: 4..7,
-                values: Some(values.as_entire_buffer_binding()),
-                status: None,
-            },
-        )
+        .bind(&table, args)
         .unwrap();
-    let mut encoder = session.device().create_command_encoder(&Default::default());
-    bound.record(&mut encoder.begin_compute_pass(&Default::default()));
-    session.queue().submit([encoder.finish()]);
+    bench.submit(|pass| bound.record(pass));
+    let expected = QuantizeStatus {
+        not_finite: 1,
+        first_not_finite: 6,
+        ..QuantizeStatus::CLEAR
+    };
+    assert_eq!(
+        bench.read(&status),
+        bytemuck::cast_slice::<_, u32>(&[expected])
+    );
     let got = session.download(&table).unwrap();
+    after[12..18].fill(0.0);
     let written = PackedTable::quantize(&after, 6, format, Method::Asym).unwrap();
     for row in 0..10 {
         let expected = match row {
-            4..7 => written.row_words(row - 4),
+            6 => &[0, 0],
+            4..8 => written.row_words(row - 4),
             _ => packed.row_words(row),
         };
         assert_eq!(got.row_words(row), expected, "row {row}");

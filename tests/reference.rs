@@ -7,6 +7,7 @@ use qembed::reference::{self, LookupArgs};
 use qembed::verify::compare;
 use qembed::{
     Bits, Error, Format, Header, Layout, Method, Narrow, Output, PackedTable, Params, Pooling,
+    RowAlignment,
 };
 
 const Q4H16: Format = Format::Affine {
@@ -232,7 +233,11 @@ fn values_that_cannot_be_quantized_are_refused_by_name() {
     assert!(error.to_string().starts_with("row 1, column 1 holds NaN"));
     let error = refused(&[0.0, 1.0, 70000.0, 70001.0], Q4H16);
     assert!(matches!(error, Error::HeaderRange { row: 1, .. }));
-    assert!(error.to_string().contains("--params f32"), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "row 1 spans 7e4 to 7.0001e4: an f16 header cannot hold its scale and bias; \
+         use f32 headers or scale the values down"
+    );
     let wide = [-f32::MAX, f32::MAX];
     assert!(matches!(
         refused(&wide, Q8H32),
@@ -298,35 +303,43 @@ fn subnormal_headers_count_as_zero() {
 #[test]
 fn foreign_layouts_refuse_what_they_cannot_hold() {
     let table = table(Q8H32, &[(1.0, 0.0, &[1, 2]), (70000.0, 0.0, &[1, 2])]);
-    let tbe = Layout::tbe(4).unwrap();
-    let error = table.export(tbe, Narrow::Refuse).unwrap_err();
-    assert!(error.to_string().contains("--narrow"), "{error}");
-    let error = table.export(tbe, Narrow::Round).unwrap_err();
-    assert!(matches!(error, Error::HeaderRange { row: 1, .. }));
-    assert!(Layout::tbe(8).is_err());
+    let four = tbe(4);
+    let error = table.export(four, Narrow::Refuse).unwrap_err();
+    assert!(matches!(error, Error::NarrowingRefused), "{error}");
+    let error = table.export(four, Narrow::Round).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Narrow {
+                row: 1,
+                name: "scale",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(RowAlignment::try_from(8).is_err());
     let error = Layout::tbe_of_length(Bits::B4, 64, 40).unwrap_err();
     assert!(error.to_string().contains("36, 36 or 48"), "{error}");
-    assert_eq!(
-        Layout::tbe_of_length(Bits::B4, 64, 48).unwrap(),
-        Layout::tbe(16).unwrap()
-    );
+    assert_eq!(Layout::tbe_of_length(Bits::B4, 64, 48).unwrap(), tbe(16));
+}
+
+fn tbe(row_alignment: u32) -> Layout {
+    let row_alignment = RowAlignment::try_from(row_alignment).unwrap();
+    Layout::Tbe { row_alignment }
 }
 
 /// TBE rows, byte by byte: header first, then codes, then zero padding.
 #[test]
 fn tbe_rows_by_hand() {
     let table = table(Q4H16, &[(1.0, 2.0, &[1, 2, 3])]);
-    let row = |alignment| {
-        table
-            .export(Layout::tbe(alignment).unwrap(), Narrow::Refuse)
-            .unwrap()
-    };
+    let row = |alignment| table.export(tbe(alignment), Narrow::Refuse).unwrap();
     let bytes = [0x00, 0x3c, 0x00, 0x40, 0x21, 0x03];
     assert_eq!(row(1), bytes);
     assert_eq!(row(4), [&bytes[..], &[0, 0]].concat());
     assert_eq!(row(16), [&bytes[..], &[0; 10]].concat());
     for alignment in [1, 4, 16] {
-        let layout = Layout::tbe(alignment).unwrap();
+        let layout = tbe(alignment);
         assert_eq!(
             PackedTable::import(layout, Bits::B4, 3, &row(alignment)).unwrap(),
             table

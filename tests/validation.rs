@@ -4,11 +4,12 @@
 use std::sync::{Arc, Mutex};
 
 use qembed::gpu::{
-    Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, QuantizeSpec, Table, TableBuffers,
-    TableDesc,
+    Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, Table, TableBuffers, TableDesc,
 };
 use qembed::wgpu::{self, BufferUsages};
-use qembed::{Bits, Error, Format, LookupSpec, Method, Output, PackedTable, Pooling, Weighting};
+use qembed::{
+    Bits, Error, Format, LookupSpec, Method, Output, PackedTable, Pooling, QuantizeSpec, Weighting,
+};
 
 const Q4: Format = Format::affine(Bits::B4);
 
@@ -327,7 +328,7 @@ fn a_range_that_is_too_small() {
     assert!(matches!(
         error,
         Error::BufferTooSmall {
-            argument: "requested",
+            argument: "counts",
             ..
         }
     ));
@@ -455,7 +456,7 @@ fn ranges_that_the_spec_does_not_read_or_misses() {
     let error = bind(other).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "table: needed rows of format q2h16 (the lookup's spec), got q4h16"
+        "table: needed q2h16 rows (the kernel's spec), got q4h16 rows"
     );
 }
 
@@ -678,7 +679,7 @@ fn quantize_and_dequantize_check_rows_and_ranges() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "table: needed q4h16 rows of dim 32 (the kernel's spec), got q4h16 rows of dim 64"
+        "table: needed dim 32 (the kernel's spec), got dim 64"
     );
     assert!(matches!(
         noop.kernels.quantize(spec(0)),
@@ -734,7 +735,14 @@ fn a_lost_device_is_said_to_be_lost() {
     noop.device.destroy();
     let lost = |error| matches!(error, Error::DeviceLost);
     assert!(lost(lookup.bind(&table, buffers.args()).unwrap_err()));
-    assert!(lost(noop.kernels.lookup(SUM).unwrap_err()));
+    // One that is compiled is still there; binding it says what is wrong.
+    assert!(noop.kernels.lookup(SUM).is_ok());
+    let max = LookupSpec {
+        pooling: Pooling::Max,
+        weighting: Weighting::Unweighted,
+        ..SUM
+    };
+    assert!(lost(noop.kernels.lookup(max).unwrap_err()));
     let desc = TableDesc {
         format: Q4,
         rows: 1,
@@ -743,4 +751,90 @@ fn a_lost_device_is_said_to_be_lost() {
     assert!(lost(noop.kernels.allocate(desc).unwrap_err()));
     let packed = PackedTable::quantize(&[0.5; 64], 64, Q4, Method::Asym).unwrap();
     assert!(lost(noop.kernels.upload(&noop.queue, &packed).unwrap_err()));
+}
+
+/// wgpu numbers buffers by instance, so that another device's table could pass for one of this.
+#[test]
+fn a_table_of_other_kernels_is_refused() {
+    let (noop, other) = (Noop::new(), Noop::new());
+    let (buffers, table) = (Buffers::new(&noop), other.table());
+    let foreign = |error: Error| {
+        assert_eq!(
+            error.to_string(),
+            "table: needed a table made with these kernels or a clone of them, got one made with others"
+        )
+    };
+    foreign(
+        noop.kernels
+            .lookup(SUM)
+            .unwrap()
+            .bind(&table, buffers.args())
+            .unwrap_err(),
+    );
+    let args = DequantizeArgs {
+        rows: 0..1,
+        values: None,
+    };
+    foreign(
+        noop.kernels
+            .dequantize(Q4)
+            .unwrap()
+            .bind(&table, args)
+            .unwrap_err(),
+    );
+    let args = QuantizeArgs {
+        rows: 0..1,
+        values: None,
+        status: None,
+    };
+    let spec = QuantizeSpec {
+        format: Q4,
+        method: Method::Asym,
+        dim: 64,
+    };
+    foreign(
+        noop.kernels
+            .quantize(spec)
+            .unwrap()
+            .bind(&table, args)
+            .unwrap_err(),
+    );
+    let own = noop.table();
+    let cloned = noop.kernels.clone();
+    assert!(
+        cloned
+            .lookup(SUM)
+            .unwrap()
+            .bind(&own, buffers.args())
+            .is_ok()
+    );
+}
+
+/// With counts on the device a range must hold something, and may hold more than one binding can.
+#[test]
+fn ranges_of_an_arena_under_device_counts() {
+    let noop = Noop::new();
+    let (buffers, counts) = (Buffers::new(&noop), noop.storage(8));
+    let lookup = noop.kernels.lookup(SUM).unwrap();
+    let args = || LookupArgs {
+        counts: Counts::Device(counts.as_entire_buffer_binding()),
+        ..buffers.args()
+    };
+    let too_small = |args, argument, needed| {
+        let error = lookup.bind(&noop.table(), args).unwrap_err();
+        assert!(
+            matches!(error, Error::BufferTooSmall { argument: a, needed_bytes: n, .. } if a == argument && n == needed),
+            "{error}"
+        );
+    };
+    let output = range(&buffers.output, 0, 252);
+    too_small(LookupArgs { output, ..args() }, "output", 256);
+    let offsets = range(&buffers.offsets, 0, 4);
+    too_small(LookupArgs { offsets, ..args() }, "offsets", 8);
+    let huge = noop.storage(200 << 20);
+    let indices = range(&huge, 0, 0);
+    let bound = lookup
+        .bind(&noop.table(), LookupArgs { indices, ..args() })
+        .unwrap();
+    noop.submit(|pass| bound.record(pass));
 }

@@ -9,7 +9,8 @@ use crate::{LookupStatus, OutOfRange, PackedTable, Pooling, Result};
 /// Output rows that one task computes.
 const ROWS_PER_TASK: usize = 64;
 
-/// Any lookup, in parallel over output rows. A sum is that of f64, rounded once.
+/// Any lookup, in parallel over output rows. A sum is that of f64, rounded to f32
+/// and from there to f16 where that is the output.
 ///
 /// # Errors
 /// Those of [`crate::Session::lookup`] that are not of a device.
@@ -31,9 +32,9 @@ pub fn lookup(table: &PackedTable, request: LookupRequest<'_>) -> Result<Looked>
     let mut values = Vec::with_capacity(rows as usize * table.dim() as usize);
     for (part, found) in parts {
         values.extend(part);
-        status.bad_indices += found.bad_indices;
+        status.bad_indices = status.bad_indices.wrapping_add(found.bad_indices);
         status.first_position = status.first_position.min(found.first_position);
-        status.bad_bags += found.bad_bags;
+        status.bad_bags = status.bad_bags.wrapping_add(found.bad_bags);
         status.first_bag = status.first_bag.min(found.first_bag);
     }
     if request.out_of_range == OutOfRange::Error {

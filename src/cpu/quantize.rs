@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use crate::format::Format;
-use crate::reference::{Method, quantize_row};
+use crate::reference::quantize_row;
 use crate::table::rows_of;
-use crate::{PackedTable, QuantizeStatus, Result};
+use crate::{Method, PackedTable, QuantizeStatus, Result};
 
 /// Quantizes `[rows, dim]` values; rows with a problem are stored as zeros and counted.
 ///

@@ -15,6 +15,9 @@ pub struct Header {
 
 impl Header {
     /// Reads the header at the start of a row's words.
+    ///
+    /// # Panics
+    /// Where `words` is shorter than a header.
     pub fn read(words: &[u32], params: Params) -> Self {
         match params {
             Params::F16 => Self {
@@ -29,6 +32,9 @@ impl Header {
     }
 
     /// Writes the header to the start of a row's words; f16 rounds to nearest even.
+    ///
+    /// # Panics
+    /// Where `words` is shorter than a header.
     pub fn write(self, words: &mut [u32], params: Params) {
         match params {
             Params::F16 => {
@@ -68,6 +74,9 @@ impl<'a> AffineRow<'a> {
     }
 
     /// The code of one column.
+    ///
+    /// # Panics
+    /// Where the row has no such column.
     pub fn code(&self, column: usize) -> u32 {
         let (word, shift) = position(column, self.bits, self.params);
         self.words[word] >> shift & self.bits.max_code()

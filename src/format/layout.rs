@@ -15,9 +15,49 @@ pub enum Layout {
     PyTorch,
     /// Rows of FBGEMM's inference TBE: scale and bias as f16, then codes, padded with zero bytes.
     Tbe {
-        /// Multiple that the row length is rounded up to: 1, 4 or 16.
-        row_alignment: u32,
+        /// Multiple that the row length is rounded up to.
+        row_alignment: RowAlignment,
     },
+}
+
+/// Multiple of bytes that a TBE row is padded to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowAlignment {
+    /// No padding, as FBGEMM has it on the CPU.
+    A1,
+    /// Whole words.
+    A4,
+    /// As FBGEMM has it on a GPU.
+    A16,
+}
+
+impl RowAlignment {
+    /// Every alignment, smallest first.
+    pub const ALL: [Self; 3] = [Self::A1, Self::A4, Self::A16];
+
+    /// The multiple.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::A1 => 1,
+            Self::A4 => 4,
+            Self::A16 => 16,
+        }
+    }
+}
+
+impl TryFrom<u32> for RowAlignment {
+    type Error = Error;
+
+    fn try_from(bytes: u32) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|alignment| alignment.bytes() == bytes)
+            .ok_or_else(|| Error::Shape {
+                argument: "row_alignment",
+                needed: "1, 4 or 16".into(),
+                got: bytes.to_string(),
+            })
+    }
 }
 
 /// Whether an f32 header may lose bits on its way into a layout that holds f16.
@@ -41,31 +81,16 @@ impl Layout {
         }
     }
 
-    /// Bytes of one row.
+    /// Bytes of one row. `dim` is 1 to 8192.
     pub const fn row_bytes(self, bits: Bits, dim: u32) -> u32 {
         let header = match self.native(bits).params() {
             Params::F16 => 4,
             Params::F32 => 8,
         };
-        let unpadded = header + code_bytes(bits, dim) as u32;
+        let unpadded = header + code_bytes(bits, dim);
         match self {
             Self::PyTorch => unpadded,
-            Self::Tbe { row_alignment } => unpadded.next_multiple_of(row_alignment),
-        }
-    }
-
-    /// The TBE layout with an alignment of 1, 4 or 16.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for another alignment.
-    pub fn tbe(row_alignment: u32) -> Result<Self> {
-        match row_alignment {
-            1 | 4 | 16 => Ok(Self::Tbe { row_alignment }),
-            other => Err(Error::Shape {
-                argument: "row_alignment",
-                needed: "1, 4 or 16".into(),
-                got: other.to_string(),
-            }),
+            Self::Tbe { row_alignment } => unpadded.next_multiple_of(row_alignment.bytes()),
         }
     }
 
@@ -74,7 +99,7 @@ impl Layout {
     /// # Errors
     /// [`Error::Shape`] where none of 1, 4 and 16 gives that length.
     pub fn tbe_of_length(bits: Bits, dim: u32, row_bytes: usize) -> Result<Self> {
-        let lengths = [1, 4, 16].map(|row_alignment| {
+        let lengths = RowAlignment::ALL.map(|row_alignment| {
             let layout = Self::Tbe { row_alignment };
             (layout, layout.row_bytes(bits, dim) as usize)
         });
@@ -98,8 +123,8 @@ impl Layout {
     /// Writes one native row in this layout.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where the layout's header is f16, the row's is f32 and `narrow`
-    /// refuses; [`Error::HeaderRange`] where rounding gives infinity (`row` is for its message).
+    /// [`Error::NarrowingRefused`] where the layout's header is f16, the row's is f32 and `narrow`
+    /// refuses; [`Error::Narrow`] where rounding gives infinity (`row` is for its message).
     pub(crate) fn export_row(
         self,
         words: &[u32],
@@ -168,25 +193,22 @@ impl Layout {
 }
 
 /// Bytes that hold the codes of a row without padding.
-const fn code_bytes(bits: Bits, dim: u32) -> usize {
-    (dim * bits.count()).div_ceil(8) as usize
+const fn code_bytes(bits: Bits, dim: u32) -> u32 {
+    (dim as u64 * bits.count() as u64).div_ceil(8) as u32
 }
 
 /// Checks that an f32 header may and can become f16.
 fn narrowable(words: &[u32], narrow: Narrow, row: usize) -> Result<()> {
     if narrow == Narrow::Refuse {
-        return Err(Error::Unsupported {
-            what: "an f32 header in a layout with f16 headers".into(),
-            instead: "allow narrowing (--narrow) or quantize with f16 params",
-        });
+        return Err(Error::NarrowingRefused);
     }
     let header = Header::read(words, Params::F32);
     for (name, x) in [("scale", header.scale), ("bias", header.bias)] {
         if x.is_finite() && f16::from_f32(x).is_infinite() {
-            return Err(Error::HeaderRange {
+            return Err(Error::Narrow {
                 row,
-                problem: format!("f16 cannot hold the {name} {x}"),
-                remedy: "keep the f32 header (layout pytorch at 8 bits)",
+                name,
+                value: x,
             });
         }
     }
@@ -203,12 +225,8 @@ mod tests {
         for bits in Bits::ALL {
             for extra in 0..4 {
                 let dim = bits.max_code() + 1 + extra;
-                for layout in [
-                    Layout::PyTorch,
-                    Layout::Tbe { row_alignment: 1 },
-                    Layout::Tbe { row_alignment: 4 },
-                    Layout::Tbe { row_alignment: 16 },
-                ] {
+                let tbe = RowAlignment::ALL.map(|row_alignment| Layout::Tbe { row_alignment });
+                for layout in tbe.into_iter().chain([Layout::PyTorch]) {
                     let format = layout.native(bits);
                     let mut words = vec![0; format.row_words(dim) as usize];
                     let header = Header {

@@ -7,7 +7,7 @@ mod layout;
 
 pub(crate) use affine::put_code;
 pub use affine::{AffineRow, Header};
-pub use layout::{Layout, Narrow};
+pub use layout::{Layout, Narrow, RowAlignment};
 
 use crate::{Error, Result};
 
@@ -157,14 +157,15 @@ impl Format {
         }
     }
 
-    /// Words of a row: header, then codes, padded with zero bits to whole words.
+    /// Words of a row: header, then codes, padded with zero bits to whole words. `dim` is 1 to 8192.
     pub const fn row_words(self, dim: u32) -> u32 {
-        self.header_words() + (dim * self.bits().count()).div_ceil(32)
+        let code_bits = dim as u64 * self.bits().count() as u64;
+        self.header_words() + code_bits.div_ceil(32) as u32
     }
 
     /// Bytes from one row to the next.
     pub const fn row_bytes(self, dim: u32) -> u32 {
-        4 * self.row_words(dim)
+        self.row_words(dim).saturating_mul(4)
     }
 }
 

@@ -134,17 +134,38 @@ pub(super) fn check_binding_size(
     Ok(())
 }
 
-/// Refuses a table that the kernel was not made for.
-pub(super) fn check_target(table: &Table, format: Format, dim: u32) -> Result<()> {
+/// Refuses a table of other kernels and one that the kernel was not made for.
+pub(super) fn check_table(kernels: &Kernels, table: &Table, format: Format) -> Result<()> {
+    kernels.check_owner(table)?;
     let desc = table.desc();
-    if (desc.format, desc.dim) == (format, dim) {
+    if desc.format == format {
         return Ok(());
     }
     Err(Error::Shape {
         argument: "table",
-        needed: format!("{format} rows of dim {dim} (the kernel's spec)"),
-        got: format!("{} rows of dim {}", desc.format, desc.dim),
+        needed: format!("{format} rows (the kernel's spec)"),
+        got: format!("{} rows", desc.format),
     })
+}
+
+/// The caller's status, or scratch that nobody reads: the kernel always has one to write.
+pub(super) fn status_range<'a>(
+    kernels: &Kernels,
+    given: Option<&wgpu::BufferBinding<'a>>,
+    clear: &[u8],
+    scratch: &'a mut Option<wgpu::Buffer>,
+) -> Result<Range<'a>> {
+    if let Some(given) = given {
+        return Range::storage("status", given, clear.len() as u64, kernels.limits());
+    }
+    let usage = wgpu::BufferUsages::STORAGE;
+    let scratch = scratch.insert(filled_buffer(
+        kernels.device(),
+        "qembed.status",
+        usage,
+        clear,
+    )?);
+    Ok(Range::whole("status", scratch))
 }
 
 /// The uniform of a range of rows that lie in the table.

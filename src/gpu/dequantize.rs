@@ -4,7 +4,7 @@ use std::ops::Range as Rows;
 use std::sync::Arc;
 
 use super::Table;
-use super::arguments::{Dispatch, Range, Work, check_target, missing, row_range};
+use super::arguments::{Dispatch, Range, Work, check_table, missing, row_range};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use crate::shader;
@@ -19,6 +19,9 @@ pub struct Dequantize {
 }
 
 /// Arguments of [`Dequantize::bind`].
+///
+/// Ranges need the usage `STORAGE` and the device's offset alignment; longer ones than needed are fine.
+/// `values` is written: its buffer may not be the table's.
 #[derive(Clone, Debug)]
 pub struct DequantizeArgs<'a> {
     /// Rows of the table to read.
@@ -46,6 +49,11 @@ impl BoundDequantize {
 }
 
 impl Dequantize {
+    /// The format that it reads.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     pub(super) fn new(kernels: Kernels, format: Format, pipeline: Arc<Pipeline>) -> Self {
         Self {
             kernels,
@@ -63,7 +71,7 @@ impl Dequantize {
     /// # Cost
     /// Allocates a bind group and a uniform of 8 bytes. Compiles, submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: DequantizeArgs<'_>) -> Result<BoundDequantize> {
-        check_target(table, self.format, table.desc().dim)?;
+        check_table(&self.kernels, table, self.format)?;
         let range = row_range(&self.kernels, table, &args.rows)?;
         let dim = u64::from(table.desc().dim);
         let rows = args.rows.len() as u64;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::pipeline::{Cache, Pipeline};
-use super::scope::alive;
-use super::{Dequantize, Lookup, Quantize, QuantizeSpec};
+use super::{Dequantize, Lookup, Quantize, Table};
 use crate::shader::{self, Variant};
-use crate::{Error, Format, LookupSpec, Result};
+use crate::{Error, Format, LookupSpec, QuantizeSpec, Result};
 
 /// Kernels on one device. Cloning shares the pipelines.
+///
+/// Compiling holds a lock, so that no variant is compiled twice; other calls that need a pipeline wait
+/// meanwhile, those that record do not.
 #[derive(Clone, Debug)]
 pub struct Kernels {
     inner: Arc<Inner>,
@@ -110,8 +112,7 @@ impl Kernels {
     /// [`Error::Shape`] where dim is not 1 to 8192, [`Error::Device`], [`Error::DeviceLost`].
     pub fn quantize(&self, spec: QuantizeSpec) -> Result<Quantize> {
         crate::format::check_dim(spec.dim as usize)?;
-        let team = shader::quantize_team(spec.dim);
-        let pipeline = self.pipeline(&shader::quantize(spec.format, spec.method, team))?;
+        let pipeline = self.pipeline(&shader::quantize(&spec))?;
         Ok(Quantize::new(self.clone(), spec, pipeline))
     }
 
@@ -129,12 +130,26 @@ impl Kernels {
         &self.inner.device
     }
 
+    /// Refuses a table of other kernels.
+    ///
+    /// wgpu knows a buffer by its number in the instance that made it, so that the buffer of another
+    /// instance may pass for one of this.
+    pub(crate) fn check_owner(&self, table: &Table) -> Result<()> {
+        if Arc::ptr_eq(&self.inner, &table.kernels().inner) {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            argument: "table",
+            needed: "a table made with these kernels or a clone of them".into(),
+            got: "one made with others".into(),
+        })
+    }
+
     pub(super) fn limits(&self) -> &wgpu::Limits {
         &self.inner.limits
     }
 
     pub(super) fn pipeline(&self, variant: &Variant) -> Result<Arc<Pipeline>> {
-        alive(self.device())?;
         self.inner.cache.pipeline(self.device(), variant)
     }
 }

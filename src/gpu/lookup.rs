@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Table;
-use super::arguments::{Dispatch, Range, Work, missing, range_bytes};
+use super::arguments::{Dispatch, Range, Work, check_table, missing, range_bytes, status_range};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
@@ -30,7 +30,8 @@ pub enum Counts<'a> {
     },
     /// In a buffer that an earlier kernel writes: `[bags, indices]`, two u32, usage `STORAGE`.
     ///
-    /// They are clamped to what the bound ranges hold, so one bind serves every batch.
+    /// They are clamped to what the bound ranges hold, so that one bind serves every batch; bags and
+    /// indices beyond that are left out without a trace.
     Device(wgpu::BufferBinding<'a>),
 }
 
@@ -107,7 +108,7 @@ impl Lookup {
     /// there is no status, 16 bytes of scratch.
     /// Compiles `prepare` at the first call with device counts; submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: LookupArgs<'_>) -> Result<BoundLookup> {
-        self.check_table(table)?;
+        check_table(&self.kernels, table, self.spec.format)?;
         self.check_presence(&args)?;
         match &args.counts {
             Counts::Host { bags, indices } => {
@@ -164,12 +165,8 @@ impl Lookup {
     ) -> Result<BoundLookup> {
         let device = self.kernels.device();
         let limits = self.kernels.limits();
-        let requested = Range::storage(
-            "requested",
-            requested,
-            size_of::<CountsWords>() as u64,
-            limits,
-        )?;
+        let requested =
+            Range::storage("counts", requested, size_of::<CountsWords>() as u64, limits)?;
         let gather = self.spec.pooling == Pooling::None;
         let capacity = filled_buffer(
             device,
@@ -189,12 +186,9 @@ impl Lookup {
             wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::INDIRECT,
             &[0; size_of::<PreparedWords>()],
         )?;
-        if self.output_rows(extent) == 0 {
-            return Ok(BoundLookup { dispatches: vec![] });
-        }
         let ranges = [
             Range::whole("capacity", &capacity),
-            requested,
+            requested.renamed("requested"),
             Range::whole("prepared", &prepared),
         ];
         let pipeline = self.kernels.pipeline(&shader::prepare())?;
@@ -221,19 +215,9 @@ impl Lookup {
         let counts = Range::own("counts", counts, 0, size_of::<CountsWords>() as u64);
         let words = |name, binding, words| read_range(name, binding, 4 * words, &counts, limits);
         let output_bytes = self.output_rows(extent) * self.row_output_bytes(table);
-        let scratch;
-        let status = match &args.status {
-            Some(status) => {
-                Range::storage("status", status, size_of::<LookupStatus>() as u64, limits)?
-            }
-            // Nobody reads it, but the kernel always has one to write.
-            None => {
-                let clear = bytemuck::bytes_of(&LookupStatus::CLEAR);
-                scratch =
-                    filled_buffer(device, "qembed.status", wgpu::BufferUsages::STORAGE, clear)?;
-                Range::whole("status", &scratch)
-            }
-        };
+        let mut scratch = None;
+        let clear = bytemuck::bytes_of(&LookupStatus::CLEAR);
+        let status = status_range(&self.kernels, args.status.as_ref(), clear, &mut scratch)?;
         let output = args.output.as_ref().ok_or_else(|| missing("output"))?;
         let ranges = [
             table.uniform_range(),
@@ -248,24 +232,36 @@ impl Lookup {
         Dispatch::new(device, &self.pipeline, &ranges, work)
     }
 
-    /// What the ranges hold where the counts come from the device.
+    /// What the ranges hold where the counts come from the device: at least one row of output.
     fn capacity(&self, table: &Table, args: &LookupArgs<'_>) -> Result<Extent> {
-        let words = |name, binding: &Option<wgpu::BufferBinding<'_>>| match binding {
-            Some(binding) => range_bytes(name, binding).map(|bytes| bytes / 4),
-            None => Err(missing(name)),
+        let most = self
+            .kernels
+            .limits()
+            .max_storage_buffer_binding_size
+            .min(1 << 32);
+        let words = |name, binding: &Option<wgpu::BufferBinding<'_>>, least: u64| {
+            let binding = binding.as_ref().ok_or_else(|| missing(name))?;
+            let got_bytes = range_bytes(name, binding)?;
+            match got_bytes.min(most) / 4 {
+                words if words >= least => Ok(words),
+                _ => Err(Error::BufferTooSmall {
+                    argument: name,
+                    needed_bytes: 4 * least,
+                    got_bytes,
+                }),
+            }
         };
-        let mut indices = words("indices", &args.indices)?;
+        let mut indices = words("indices", &args.indices, 1)?;
         if self.spec.weighting == Weighting::Weighted {
-            indices = indices.min(words("weights", &args.weights)?);
+            indices = indices.min(words("weights", &args.weights, 1)?);
         }
-        let output_rows = 4 * words("output", &args.output)? / self.row_output_bytes(table);
+        let row_bytes = self.row_output_bytes(table);
+        let output_rows = 4 * words("output", &args.output, row_bytes.div_ceil(4))? / row_bytes;
         if self.spec.pooling == Pooling::None {
             let indices = indices.min(output_rows);
             return Ok(Extent { bags: 0, indices });
         }
-        let bags = words("offsets", &args.offsets)?
-            .saturating_sub(1)
-            .min(output_rows);
+        let bags = (words("offsets", &args.offsets, 2)? - 1).min(output_rows);
         Ok(Extent { bags, indices })
     }
 
@@ -292,17 +288,6 @@ impl Lookup {
             Weighting::Unweighted => 0,
             Weighting::Weighted => extent.indices,
         }
-    }
-
-    fn check_table(&self, table: &Table) -> Result<()> {
-        if table.desc().format == self.spec.format {
-            return Ok(());
-        }
-        Err(Error::Shape {
-            argument: "table",
-            needed: format!("rows of format {} (the lookup's spec)", self.spec.format),
-            got: table.desc().format.to_string(),
-        })
     }
 
     /// Refuses ranges that the spec does not read: they hint at a wrong spec.

@@ -14,7 +14,7 @@ mod table;
 pub use dequantize::{BoundDequantize, Dequantize, DequantizeArgs};
 pub use kernels::{Kernels, KernelsOptions};
 pub use lookup::{BoundLookup, Counts, Lookup, LookupArgs};
-pub use quantize::{BoundQuantize, Quantize, QuantizeArgs, QuantizeSpec};
+pub use quantize::{BoundQuantize, Quantize, QuantizeArgs};
 #[cfg(feature = "session")]
 pub(crate) use scope::{buffer, checked};
 pub use table::{Table, TableBuffers, TableDesc};

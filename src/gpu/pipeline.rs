@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::scope::checked;
+use super::scope::{alive, checked};
 use crate::Result;
 use crate::shader::{Access, Binding, Variant};
 
@@ -54,6 +54,7 @@ impl Cache {
         if let Some(pipeline) = pipelines.get(&key) {
             return Ok(pipeline.clone());
         }
+        alive(device)?;
         let pipeline = checked(device, "pipeline", 0, || self.compile(device, variant))?;
         let pipeline = Arc::new(pipeline);
         pipelines.insert(key, pipeline.clone());

@@ -4,12 +4,11 @@ use std::ops::Range as Rows;
 use std::sync::Arc;
 
 use super::Table;
-use super::arguments::{Dispatch, Range, Work, check_target, missing, row_range};
+use super::arguments::{Dispatch, Range, Work, check_table, missing, row_range, status_range};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
-use super::scope::filled_buffer;
 use crate::shader::{self, quantize_team};
-use crate::{Format, Method, QuantizeStatus, Result};
+use crate::{Error, QuantizeSpec, QuantizeStatus, Result};
 
 /// A compiled quantize kernel; see [`Kernels::quantize`].
 #[derive(Clone, Debug)]
@@ -19,18 +18,10 @@ pub struct Quantize {
     pipeline: Arc<Pipeline>,
 }
 
-/// Which quantize.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct QuantizeSpec {
-    /// Format of the rows to write.
-    pub format: Format,
-    /// How scale and bias are chosen.
-    pub method: Method,
-    /// Number of columns: it decides how many lanes share a row.
-    pub dim: u32,
-}
-
 /// Arguments of [`Quantize::bind`].
+///
+/// Ranges need the usage `STORAGE` and the device's offset alignment; longer ones than needed are fine.
+/// The table and `status` are written: the buffer of `values` may be neither's.
 #[derive(Clone, Debug)]
 pub struct QuantizeArgs<'a> {
     /// Rows of the table to write.
@@ -61,6 +52,11 @@ impl BoundQuantize {
 }
 
 impl Quantize {
+    /// What it computes.
+    pub fn spec(&self) -> QuantizeSpec {
+        self.spec
+    }
+
     pub(super) fn new(kernels: Kernels, spec: QuantizeSpec, pipeline: Arc<Pipeline>) -> Self {
         Self {
             kernels,
@@ -72,14 +68,15 @@ impl Quantize {
     /// Checks every argument and binds them. The table's rows are written, the others left alone.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] for a table of another format or dim and rows outside it, and what is
-    /// wrong with a range; [`crate::Error::Limit`]; [`crate::Error::DeviceLost`].
+    /// [`Error::Shape`] for a table of another format or dim and rows outside it, and what is
+    /// wrong with a range; [`Error::Limit`]; [`Error::DeviceLost`].
     ///
     /// # Cost
     /// Allocates a bind group, a uniform of 8 bytes and, where there is no status, 16 bytes of
     /// scratch. Compiles, submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: QuantizeArgs<'_>) -> Result<BoundQuantize> {
-        check_target(table, self.spec.format, self.spec.dim)?;
+        check_table(&self.kernels, table, self.spec.format)?;
+        self.check_dim(table)?;
         let device = self.kernels.device();
         let limits = self.kernels.limits();
         let range = row_range(&self.kernels, table, &args.rows)?;
@@ -89,19 +86,9 @@ impl Quantize {
         }
         let values = args.values.as_ref().ok_or_else(|| missing("values"))?;
         let value_bytes = 4 * rows * u64::from(self.spec.dim);
-        let scratch;
-        let status = match &args.status {
-            Some(status) => {
-                Range::storage("status", status, size_of::<QuantizeStatus>() as u64, limits)?
-            }
-            // Nobody reads it, but the kernel always has one to write.
-            None => {
-                let clear = bytemuck::bytes_of(&QuantizeStatus::CLEAR);
-                scratch =
-                    filled_buffer(device, "qembed.status", wgpu::BufferUsages::STORAGE, clear)?;
-                Range::whole("status", &scratch)
-            }
-        };
+        let mut scratch = None;
+        let clear = bytemuck::bytes_of(&QuantizeStatus::CLEAR);
+        let status = status_range(&self.kernels, args.status.as_ref(), clear, &mut scratch)?;
         let ranges = [
             table.uniform_range(),
             Range::whole("range", &range),
@@ -114,6 +101,16 @@ impl Quantize {
         let dispatch = Dispatch::new(device, &self.pipeline, &ranges, work)?;
         Ok(BoundQuantize {
             dispatch: Some(dispatch),
+        })
+    }
+    fn check_dim(&self, table: &Table) -> Result<()> {
+        if table.desc().dim == self.spec.dim {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            argument: "table",
+            needed: format!("dim {} (the kernel's spec)", self.spec.dim),
+            got: format!("dim {}", table.desc().dim),
         })
     }
 }

@@ -47,20 +47,20 @@ pub(super) fn filled_buffer(
     contents: &[u8],
 ) -> Result<wgpu::Buffer> {
     let size = contents.len() as u64;
-    let buffer = checked(device, label, size, || {
-        device.create_buffer(&wgpu::BufferDescriptor {
+    checked(device, label, size, || {
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
             usage,
             mapped_at_creation: true,
-        })
-    })?;
-    buffer
-        .get_mapped_range_mut(..)
-        .map_err(|_| Error::DeviceLost)?
-        .copy_from_slice(contents);
-    buffer.unmap();
-    Ok(buffer)
+        });
+        let mapped = buffer.get_mapped_range_mut(..);
+        mapped
+            .map_err(|_| Error::DeviceLost)?
+            .copy_from_slice(contents);
+        buffer.unmap();
+        Ok(buffer)
+    })?
 }
 
 /// Creates a buffer of at least this many bytes, never an empty one.

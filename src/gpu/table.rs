@@ -8,8 +8,11 @@ use crate::shader::TableUniform;
 use crate::{Format, PackedTable, Result};
 
 /// A table on the device. Cloning shares the buffers.
+///
+/// It is for the kernels that it was made with, and their clones.
 #[derive(Clone, Debug)]
 pub struct Table {
+    kernels: Kernels,
     desc: TableDesc,
     rows: wgpu::Buffer,
     offset: u64,
@@ -70,6 +73,7 @@ impl Table {
         };
         let usage = wgpu::BufferUsages::UNIFORM;
         Ok(Self {
+            kernels: kernels.clone(),
             desc,
             rows: buffers.rows.buffer.clone(),
             offset: buffers.rows.offset,
@@ -94,6 +98,10 @@ impl Table {
             offset: self.offset,
             size: std::num::NonZeroU64::new(self.desc.bytes()),
         }
+    }
+
+    pub(super) fn kernels(&self) -> &Kernels {
+        &self.kernels
     }
 
     pub(super) fn uniform_range(&self) -> Range<'_> {
@@ -128,6 +136,9 @@ impl Kernels {
     ///
     /// # Errors
     /// As [`Kernels::allocate`].
+    ///
+    /// # Panics
+    /// wgpu's error handler panics where `queue` is not the queue of the kernels' device.
     ///
     /// # Cost
     /// Allocates the rows, a uniform of 16 bytes and wgpu's staging copy. Submits and waits for

@@ -1,17 +1,16 @@
 //! Files: tables (safetensors), arrays (npy). Feature `io`.
 //!
 //! Every error is [`crate::Error::File`] and names the file.
-//! A file is written under a temporary name beside its target and renamed when it is whole; what was
-//! there before is replaced.
+//! A file is written under a temporary name beside its target and renamed when it is whole and on disk;
+//! what was there before is replaced, and keeps its permissions. A symbolic link is followed.
 
-mod npy;
+pub mod npy;
 mod replace;
 mod safetensors_file;
 mod table_file;
 
 use std::path::Path;
 
-pub use npy::{Array, read_bytes, read_floats, read_integers, write};
 pub use replace::replace;
 pub use table_file::TableFile;
 

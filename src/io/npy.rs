@@ -1,7 +1,7 @@
 //! Arrays in NumPy's format.
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use half::f16;
@@ -71,11 +71,31 @@ pub fn read_bytes(path: &Path) -> Result<Array<u8>> {
     }
 }
 
-/// Writes an array, whole or not at all.
+/// Writes f4, row-major, whole or not at all.
 ///
 /// # Errors
-/// [`crate::Error::File`].
-pub fn write<T: AutoSerialize + Copy>(path: &Path, shape: &[usize], values: &[T]) -> Result<()> {
+/// [`crate::Error::File`], also where `shape` is not that of `values`.
+pub fn write_f32(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
+    write(path, shape, values)
+}
+
+/// Writes f2, as [`write_f32`].
+///
+/// # Errors
+/// As [`write_f32`].
+pub fn write_f16(path: &Path, shape: &[usize], values: &[f16]) -> Result<()> {
+    write(path, shape, values)
+}
+
+/// Writes u1, as [`write_f32`].
+///
+/// # Errors
+/// As [`write_f32`].
+pub fn write_u8(path: &Path, shape: &[usize], values: &[u8]) -> Result<()> {
+    write(path, shape, values)
+}
+
+fn write<T: AutoSerialize + Copy>(path: &Path, shape: &[usize], values: &[T]) -> Result<()> {
     let shape: Vec<_> = shape.iter().map(|&length| length as u64).collect();
     replace(path, |file| {
         let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
@@ -91,6 +111,7 @@ fn open(path: &Path) -> Result<Npy> {
     let unreadable = |error| os_error(path, "is not a npy file", &error);
     let bytes = file.metadata().map_err(unreadable)?.len();
     let mut reader = BufReader::with_capacity(1 << 20, file);
+    check_header(path, &mut reader, bytes)?;
     let header = npyz::NpyHeader::from_reader(&mut reader).map_err(unreadable)?;
     let start = reader.stream_position().map_err(unreadable)?;
     let item = header.dtype().num_bytes().unwrap_or(0) as u64;
@@ -109,6 +130,34 @@ fn open(path: &Path) -> Result<Npy> {
         )),
         None => Err(file_error(path, "is damaged: its shape overflows")),
     }
+}
+
+/// Checks that the header is no longer than the file, so that nothing is allocated for one that is not
+/// there; leaves the reader at the start.
+fn check_header(path: &Path, reader: &mut BufReader<File>, bytes: u64) -> Result<()> {
+    const MAGIC: &[u8] = b"\x93NUMPY";
+    let mut start = [0; 12];
+    let length = (&mut *reader).take(12).read(&mut start).unwrap_or(0);
+    reader
+        .rewind()
+        .map_err(|error| os_error(path, "cannot be read", &error))?;
+    if length < 12 || !start.starts_with(MAGIC) {
+        return Err(file_error(path, "is not a npy file"));
+    }
+    let header = match start[6] {
+        1 => 10 + u64::from(u16::from_le_bytes([start[8], start[9]])),
+        _ => {
+            12 + u64::from(u32::from_le_bytes([
+                start[8], start[9], start[10], start[11],
+            ]))
+        }
+    };
+    if header > bytes {
+        let problem =
+            format!("is truncated or damaged: its header claims {header} bytes, it has {bytes}");
+        return Err(file_error(path, problem));
+    }
+    Ok(())
 }
 
 fn read<T: Deserialize + Copy>(path: &Path, npy: Npy) -> Result<Array<T>> {

@@ -1,13 +1,17 @@
 //! Writes a file whole or not at all.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::{file_error, os_error};
 use crate::Result;
 
-/// Writes a temporary file beside `path` and renames it to `path` when it is whole.
+const CANNOT: &str = "cannot be written";
+
+/// Writes a temporary file beside `path` and renames it to `path` when it is whole and on disk.
+///
+/// A file that was there is replaced and keeps its permissions; a symbolic link is followed.
 ///
 /// # Errors
 /// [`crate::Error::File`] where the folder or the path cannot be written, and what `write` says. The
@@ -16,39 +20,57 @@ pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
 ) -> Result<()> {
-    const CANNOT: &str = "cannot be written";
-    if let Ok(existing) = path.metadata()
-        && !existing.is_file()
+    let existing = path.metadata().ok();
+    if existing
+        .as_ref()
+        .is_some_and(|existing| !existing.is_file())
     {
         return Err(file_error(
             path,
             "is not a regular file; choose another output",
         ));
     }
-    let folder = match path.parent() {
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".qembed-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    if let Some(permissions) = first_permissions() {
+        builder.permissions(permissions);
+    }
+    // The kind alone: `tempfile` adds the temporary name to its errors.
     let temporary = builder
         .tempfile_in(folder)
-        .map_err(|error| os_error(path, CANNOT, &plain(error)))?;
+        .map_err(|error| os_error(path, CANNOT, &error.kind().into()))?;
     let written = (|| {
         let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file());
         write(&mut writer)?;
-        writer.flush()
+        writer.flush()?;
+        drop(writer);
+        if let Some(existing) = existing {
+            temporary
+                .as_file()
+                .set_permissions(existing.permissions())?;
+        }
+        temporary.as_file().sync_all()
     })();
     written.map_err(|error| os_error(path, CANNOT, &error))?;
     temporary
-        .persist(path)
+        .persist(&target)
         .map_err(|error| os_error(path, CANNOT, &error.error))?;
     Ok(())
 }
 
-/// The error without the temporary name that `tempfile` adds to it.
-fn plain(error: std::io::Error) -> std::io::Error {
-    error.kind().into()
+/// Those of any new file, less the umask; a temporary one has fewer.
+#[cfg(unix)]
+fn first_permissions() -> Option<Permissions> {
+    Some(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+}
+
+/// Those of any new file.
+#[cfg(not(unix))]
+fn first_permissions() -> Option<Permissions> {
+    None
 }

@@ -46,10 +46,11 @@ impl<'a> SafetensorsFile<'a> {
         file.read_exact(&mut header).map_err(unreadable)?;
         let metadata: Metadata = serde_json::from_slice(&header)
             .map_err(|error| file_error(path, format!("is no safetensors file: {error}")))?;
-        let expected = 8 + length + metadata.data_len() as u64;
-        if expected != bytes {
+        let promised = metadata.data_len() as u64;
+        if promised != bytes - 8 - length {
             let problem = format!(
-                "is truncated or damaged: its header promises {expected} bytes, it has {bytes}"
+                "is truncated or damaged: its header promises {promised} bytes of data, it has {}",
+                bytes - 8 - length
             );
             return Err(file_error(path, problem));
         }
@@ -86,15 +87,13 @@ impl<'a> SafetensorsFile<'a> {
         })
     }
 
-    /// The bytes of one tensor.
-    pub(super) fn read(&mut self, tensor: &TensorInfo) -> Result<Vec<u8>> {
-        let (start, end) = tensor.data_offsets;
-        let mut bytes = vec![0; end - start];
+    /// Fills `bytes` with those of one tensor, of which there are as many.
+    pub(super) fn read(&mut self, tensor: &TensorInfo, bytes: &mut [u8]) -> Result<()> {
+        let (start, _) = tensor.data_offsets;
         self.file
             .seek(SeekFrom::Start(self.data_start + start as u64))
-            .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(|error| os_error(self.path, "cannot be read", &error))?;
-        Ok(bytes)
+            .and_then(|_| self.file.read_exact(bytes))
+            .map_err(|error| os_error(self.path, "cannot be read", &error))
     }
 }
 
@@ -113,7 +112,9 @@ pub(super) fn read_floats(path: &Path, tensor: Option<&str>) -> Result<(Vec<usiz
             ));
         }
     };
-    let bytes = file.read(&tensor)?;
+    let (start, end) = tensor.data_offsets;
+    let mut bytes = vec![0; end - start];
+    file.read(&tensor, &mut bytes)?;
     let values = bytes
         .chunks_exact(tensor.dtype.bitsize() / 8)
         .map(decode)

@@ -37,20 +37,17 @@ impl TableFile {
         let (format, dim) = described(path, &metadata)?;
         let info = file.tensor(Some("rows"))?;
         let row_bytes = format.row_bytes(dim) as usize;
-        match (info.dtype, &info.shape[..]) {
-            (Dtype::U8, &[_, found]) if found == row_bytes => {}
+        let rows = match (info.dtype, &info.shape[..]) {
+            (Dtype::U8, &[rows, found]) if found == row_bytes => rows,
             (dtype, shape) => {
                 let problem = format!(
                     "its metadata ({format}, dim {dim}) needs U8 rows of {row_bytes} bytes, the tensor is {dtype:?} {shape:?}"
                 );
                 return Err(file_error(path, problem));
             }
-        }
-        let bytes = file.read(&info)?;
-        let words = bytes
-            .chunks_exact(4)
-            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
+        };
+        let mut words = vec![0u32; rows * row_bytes / 4];
+        file.read(&info, bytemuck::cast_slice_mut(&mut words))?;
         let table = PackedTable::from_words(format, dim as usize, words)
             .map_err(|error| file_error(path, error))?;
         let method = metadata.get("method").cloned().unwrap_or_default();

@@ -12,7 +12,7 @@ pub struct LookupArgs<'a> {
     pub pooling: Pooling,
     /// Rows to look up.
     pub indices: &'a [u32],
-    /// Where bags begin, bags + 1 entries; ignored by [`Pooling::None`], needed by the others.
+    /// Where bags begin, bags + 1 entries; `None` for a gather, needed by the others.
     pub offsets: Option<&'a [u32]>,
     /// One weight for every index.
     pub weights: Option<&'a [f32]>,
@@ -38,7 +38,8 @@ impl Pooled {
     /// How far an element of a sum or a mean may lie from `output`, elementwise.
     ///
     /// `2^-23 * (n + 2) * magnitude + flushed`, and for f16 the rounding `2^-11 |y| + 2^-25`; derived
-    /// in `docs/accuracy.md`.
+    /// in `docs/accuracy.md`. It presumes that no sum of magnitudes, before a mean is divided, passes
+    /// the largest f32.
     pub fn bound(&self, element: usize, output: Output) -> f64 {
         let dim = self.output.len() / self.terms.len().max(1);
         let n = f64::from(self.terms[element / dim]);
@@ -59,7 +60,8 @@ impl Pooled {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a weighted max, [`Error::Shape`] where `weights` and `indices` have
-/// different lengths, and where pooling has no offsets or an empty list of them.
+/// different lengths, where pooling has no offsets or an empty list of them, and where a gather has
+/// any.
 pub fn lookup(table: &PackedTable, args: LookupArgs<'_>) -> Result<Pooled> {
     let bags = check(&args)?;
     let mut out = Pooled {
@@ -75,7 +77,7 @@ pub fn lookup(table: &PackedTable, args: LookupArgs<'_>) -> Result<Pooled> {
             (_, Some(offsets)) => (offsets[bag] as usize, offsets[bag + 1] as usize),
         };
         let positions = if begin > end || end > args.indices.len() {
-            out.status.bad_bags += 1;
+            out.status.bad_bags = out.status.bad_bags.wrapping_add(1);
             out.status.first_bag = out.status.first_bag.min(bag as u32);
             0..0
         } else {
@@ -104,7 +106,7 @@ fn pool(
             let weight = args.weights.map(|weights| weights[position]);
             terms.push((table.row(index as usize), weight));
         } else {
-            out.status.bad_indices += 1;
+            out.status.bad_indices = out.status.bad_indices.wrapping_add(1);
             out.status.first_position = out.status.first_position.min(position as u32);
         }
     }
@@ -185,7 +187,12 @@ fn check(args: &LookupArgs<'_>) -> Result<usize> {
         });
     }
     match (args.pooling, args.offsets) {
-        (Pooling::None, _) => Ok(args.indices.len()),
+        (Pooling::None, None) => Ok(args.indices.len()),
+        (Pooling::None, Some(_)) => Err(Error::Shape {
+            argument: "offsets",
+            needed: "None for a gather".into(),
+            got: "offsets".into(),
+        }),
         (_, Some([])) | (_, None) => Err(Error::Shape {
             argument: "offsets",
             needed: "bags + 1 entries, at least one, to pool".into(),

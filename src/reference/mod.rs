@@ -11,4 +11,4 @@ mod quantize;
 
 pub use dequantize::{dequantize, row_value};
 pub use lookup::{LookupArgs, Pooled, lookup};
-pub use quantize::{Method, RowProblem, quantize_row};
+pub use quantize::{RowProblem, quantize_row};

@@ -6,24 +6,6 @@ use super::exact;
 use crate::format::{Format, Header, Params, put_code};
 use crate::{Error, QuantizeStatus, Result};
 
-/// How scale and bias are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Method {
-    /// From the row's minimum to its maximum, as PyTorch and FBGEMM do it.
-    #[default]
-    Asym,
-}
-
-impl Method {
-    /// Its name in files and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Asym => "asym",
-        }
-    }
-}
-
 /// Why a row was stored as zeros.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RowProblem {
@@ -32,8 +14,13 @@ pub enum RowProblem {
         /// The column.
         column: usize,
     },
-    /// The scale or the bias does not fit the header's type.
-    OutOfRange(Header),
+    /// The header's type cannot hold the scale or the bias, or an f32 scale's reciprocal counts as zero.
+    OutOfRange {
+        /// The row's minimum.
+        low: f32,
+        /// The row's maximum.
+        high: f32,
+    },
 }
 
 /// Quantizes one row into zeroed words; a row with a problem stays zeros.
@@ -58,7 +45,7 @@ pub fn quantize_row(values: &[f32], format: Format, words: &mut [u32]) -> Option
         (_, params) => nbit_params(low, high, max_code, params),
     };
     if !fits(header, format.params()) {
-        return Some(RowProblem::OutOfRange(header));
+        return Some(RowProblem::OutOfRange { low, high });
     }
     header.write(words, format.params());
     for (column, x) in values().enumerate() {
@@ -118,18 +105,11 @@ impl RowProblem {
                 column,
                 value: values[column],
             },
-            Self::OutOfRange(header) => Error::HeaderRange {
+            Self::OutOfRange { low, high } => Error::HeaderRange {
                 row,
-                problem: format!(
-                    "{} cannot hold its scale {:e} and bias {:e}",
-                    format.params().name(),
-                    header.scale,
-                    header.bias
-                ),
-                remedy: match format.params() {
-                    Params::F16 => "use f32 headers (--params f32) or scale the values down",
-                    Params::F32 => "scale the values down",
-                },
+                low,
+                high,
+                params: format.params(),
             },
         }
     }
@@ -140,9 +120,9 @@ impl QuantizeStatus {
     pub(crate) fn count(&mut self, row: u32, problem: RowProblem) {
         let (count, first) = match problem {
             RowProblem::NotFinite { .. } => (&mut self.not_finite, &mut self.first_not_finite),
-            RowProblem::OutOfRange(_) => (&mut self.out_of_range, &mut self.first_out_of_range),
+            RowProblem::OutOfRange { .. } => (&mut self.out_of_range, &mut self.first_out_of_range),
         };
-        *count += 1;
+        *count = count.wrapping_add(1);
         *first = (*first).min(row);
     }
 

@@ -40,14 +40,7 @@ pub struct Binding {
     pub access: Access,
 }
 
-/// What a kernel's output is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promise {
-    /// The reference's bits, on every device.
-    Bits,
-    /// The bound of `docs/accuracy.md`.
-    Bound,
-}
+pub use crate::spec::Promise;
 
 /// One kernel, specialised.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! From a spec to its variant. The one place that knows constants, bindings and labels.
 
 use super::{Access, Binding, Promise, Variant, WORKGROUP};
-use crate::{Format, LookupSpec, Method, Output, Pooling, Weighting};
+use crate::{Format, LookupSpec, Method, Output, Pooling, QuantizeSpec, Weighting};
 
 /// Joins fragments of `shaders/` into one module.
 macro_rules! module {
@@ -96,10 +96,10 @@ const PREPARE_BINDINGS: &[Binding] = &[
 
 /// The lookup kernel of a spec that [`LookupSpec::check`] accepts.
 pub fn lookup(spec: &LookupSpec) -> Variant {
-    let (source, bindings, promise) = match spec.pooling {
-        Pooling::None => (GATHER, GATHER_BINDINGS, Promise::Bits),
-        Pooling::Sum | Pooling::Mean => (SUM, SUM_BINDINGS, Promise::Bound),
-        Pooling::Max => (MAX, MAX_BINDINGS, Promise::Bits),
+    let (source, bindings) = match spec.pooling {
+        Pooling::None => (GATHER, GATHER_BINDINGS),
+        Pooling::Sum | Pooling::Mean => (SUM, SUM_BINDINGS),
+        Pooling::Max => (MAX, MAX_BINDINGS),
     };
     let mut constants = format_constants(spec.format);
     constants.push(("OUTPUT_F16", flag(spec.output == Output::F16)));
@@ -115,16 +115,16 @@ pub fn lookup(spec: &LookupSpec) -> Variant {
         entry_point: "lookup",
         constants,
         bindings,
-        promise,
+        promise: spec.pooling.promise(),
     }
 }
 
 /// The quantize kernel, with [`quantize_team`] lanes to a row.
-pub fn quantize(format: Format, method: Method, team: u32) -> Variant {
-    let mut constants = format_constants(format);
-    constants.push(("TEAM", f64::from(team)));
+pub fn quantize(spec: &QuantizeSpec) -> Variant {
+    let mut constants = format_constants(spec.format);
+    constants.push(("TEAM", f64::from(quantize_team(spec.dim))));
     Variant {
-        label: format!("quantize.{format}.{}", method.name()),
+        label: spec.label(),
         source: QUANTIZE,
         entry_point: "quantize",
         constants,
@@ -167,7 +167,15 @@ pub fn prepare() -> Variant {
 pub fn all() -> impl Iterator<Item = Variant> {
     let lookups = LookupSpec::all().map(|spec| lookup(&spec));
     let quantizes = Format::all().flat_map(|format| {
-        (0..=WORKGROUP.ilog2()).map(move |log| quantize(format, Method::Asym, 1 << log))
+        // A dim for every size of team.
+        let dims = (0..=WORKGROUP.ilog2()).map(|log| 4 << log);
+        dims.map(move |dim| {
+            quantize(&QuantizeSpec {
+                format,
+                method: Method::Asym,
+                dim,
+            })
+        })
     });
     let dequantizes = Format::all().map(dequantize);
     lookups

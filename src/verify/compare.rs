@@ -3,8 +3,7 @@
 use half::f16;
 
 use crate::reference::Pooled;
-use crate::shader::Promise;
-use crate::{Output, Pooling};
+use crate::{Output, Pooling, Promise};
 
 /// What a comparison found.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +117,7 @@ pub fn bits(expected: &[f32], got: &[f32]) -> Outcome {
 /// Compares a lookup's output with the reference: by bits where the kernel promises bits, else by the
 /// element's bound.
 pub fn lookup(expected: &Pooled, pooling: Pooling, output: Output, got: &[f32]) -> Outcome {
-    match promise(pooling) {
+    match pooling.promise() {
         Promise::Bits => {
             let rounded = |x: &f64| match output {
                 Output::F32 => *x as f32,
@@ -137,14 +136,6 @@ pub fn lookup(expected: &Pooled, pooling: Pooling, output: Output, got: &[f32]) 
     }
 }
 
-/// What the lookups of a pooling promise.
-fn promise(pooling: Pooling) -> Promise {
-    match pooling {
-        Pooling::None | Pooling::Max => Promise::Bits,
-        Pooling::Sum | Pooling::Mean => Promise::Bound,
-    }
-}
-
 /// The error of one element in units of its bound.
 fn error_in_bounds(exact: f64, bound: f64, output: Output, got: f64) -> f64 {
     if exact.is_nan() || got.is_nan() {
@@ -153,6 +144,10 @@ fn error_in_bounds(exact: f64, bound: f64, output: Output, got: f64) -> f64 {
         } else {
             f64::INFINITY
         };
+    }
+    if !bound.is_finite() {
+        // Infinity went in: exactly that must come out.
+        return if got == exact { 0.0 } else { f64::INFINITY };
     }
     let overflows = |x: f64| match output {
         Output::F32 => (x as f32).is_infinite(),

@@ -7,12 +7,12 @@ use super::compare::{Fill, Outcome, guards};
 use super::shapes::Batch;
 use super::{Engine, Lookup, Quantized, output_len, output_words};
 use crate::gpu::{
-    Counts, DequantizeArgs, LookupArgs, QuantizeArgs, QuantizeSpec, Table, TableBuffers, TableDesc,
+    Counts, DequantizeArgs, LookupArgs, QuantizeArgs, Table, TableBuffers, TableDesc,
 };
 use crate::table::rows_of;
 use crate::{
-    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus, Result,
-    Session, Weighting,
+    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
+    QuantizeStatus, Result, Session, Weighting,
 };
 
 /// Words of sentinel on both sides of a written range; with the alignment of any device.
@@ -141,11 +141,15 @@ impl Engine for GpuEngine<'_> {
                 halves.iter().map(|half| half.to_f32()).collect()
             }
         };
-        values.truncate(output_len(spec, batch, dim));
+        let left_over = values.split_off(output_len(spec, batch, dim));
+        let left_over = match left_over.iter().any(|half| *half != 0.0) {
+            true => Outcome::fail("half a word behind the output is not zero".into()),
+            false => Outcome::PASS,
+        };
         Ok(Lookup {
             values,
             status: bytemuck::pod_read_unaligned(bytemuck::cast_slice(status)),
-            guards: output_guards.and(status_guards),
+            guards: output_guards.and(status_guards).and(left_over),
         })
     }
 

@@ -19,8 +19,8 @@ use shapes::{Batch, Faults, Shape};
 use crate::reference::{self, quantize_row};
 use crate::shader;
 use crate::{
-    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeStatus, Result,
-    Weighting,
+    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
+    QuantizeStatus, Result, Weighting,
 };
 
 /// A device under test.
@@ -133,9 +133,20 @@ fn selected(label: &str, shape: &Shape, filter: &str) -> bool {
 fn labels(format: Format) -> Vec<String> {
     let lookups = LookupSpec::all().filter(|spec| spec.format == format);
     let mut labels: Vec<_> = lookups.map(|spec| spec.label()).collect();
-    labels.push(shader::quantize(format, Method::Asym, 1).label);
+    labels.push(quantize_label(format));
     labels.push(shader::dequantize(format).label);
     labels
+}
+
+/// A label leaves the dim out.
+fn quantize_label(format: Format) -> String {
+    let method = Method::Asym;
+    QuantizeSpec {
+        format,
+        method,
+        dim: 1,
+    }
+    .label()
 }
 
 fn run_shape<E: Engine>(
@@ -165,7 +176,7 @@ fn run_shape<E: Engine>(
             );
         }
     }
-    let label = shader::quantize(format, Method::Asym, 1).label;
+    let label = quantize_label(format);
     if selected(&label, shape, filter) {
         report(label, check_quantize(engine, shape, format, seed)?);
     }
@@ -228,6 +239,9 @@ fn check_quantize<E: Engine>(
 }
 
 /// The reference's rows, with problems counted as the kernel counts them.
+///
+/// # Panics
+/// Where `dim` is 0.
 pub fn quantize_counting(values: &[f32], dim: u32, format: Format) -> (Vec<u32>, QuantizeStatus) {
     let mut status = QuantizeStatus::CLEAR;
     let row_words = format.row_words(dim) as usize;

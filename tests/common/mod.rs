@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 #[cfg(feature = "session")]
 mod device;
 #[cfg(feature = "session")]
-pub use device::gpu;
+pub use device::{Bench, gpu};
 
 /// One file of golden vectors.
 pub struct Oracle {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use qembed::{Error, Params};
+
 /// Why the command ends.
 #[derive(Debug)]
 pub enum Failure {
@@ -26,13 +28,23 @@ impl fmt::Display for Failure {
         let (Self::Usage(message) | Self::Failed(message)) = self;
         // One line, whatever a name or a library put into it.
         let words: Vec<_> = message.split_whitespace().collect();
-        f.write_str(&words.join(" "))
+        f.write_str(&words.join(" ").replace(char::is_control, "?"))
     }
 }
 
 impl From<qembed::Error> for Failure {
+    /// The library's words, and the flag that helps.
     fn from(error: qembed::Error) -> Self {
-        Self::Failed(error.to_string())
+        let flag = match &error {
+            Error::HeaderRange {
+                params: Params::F16,
+                ..
+            } => " (--params f32)",
+            Error::NarrowingRefused => " (--narrow)",
+            Error::Limit { .. } | Error::OutOfMemory { .. } => "; --device cpu has no such limit",
+            _ => "",
+        };
+        Self::Failed(format!("{error}{flag}"))
     }
 }
 

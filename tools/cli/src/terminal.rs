@@ -37,8 +37,10 @@ impl Terminal {
         terminal
     }
 
-    /// Prints a result. A closed pipe is the reader's choice and no error.
+    /// Prints a result, without what a file's own text may tell the terminal to do. A closed pipe is the
+    /// reader's choice and no error.
     pub fn print(&self, text: &str) {
+        let text = text.replace(|c: char| c.is_control() && c != '\n', "?");
         let mut output = std::io::stdout().lock();
         let _ = writeln!(output, "{text}").and_then(|()| output.flush());
     }

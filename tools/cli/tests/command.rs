@@ -1,5 +1,6 @@
 //! The command as a person runs it: what it computes, and what it says when something is wrong.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -153,7 +154,8 @@ fn devices() -> Vec<&'static str> {
         true => {
             let required = std::env::var("QEMBED_REQUIRE_GPU").is_ok_and(|value| value == "1");
             assert!(!required, "QEMBED_REQUIRE_GPU=1, but there is no adapter");
-            eprintln!("SKIPPED on the GPU: no adapter");
+            // Not `eprintln!`, which libtest hides where the test passes.
+            let _ = writeln!(std::io::stderr(), "SKIPPED on the GPU: no adapter");
             vec!["cpu"]
         }
         false => vec!["cpu", "gpu"],
@@ -628,6 +630,16 @@ fn inputs_that_cannot_be_read() {
     let huge = folder.path("huge.safetensors");
     std::fs::write(&huge, [0xff; 64]).unwrap();
     quantize_fails(&folder, &huge, &[], &["huge.safetensors"]);
+    let mut claims = b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec();
+    claims.extend([b' '; 20]);
+    let long = folder.path("long.npy");
+    std::fs::write(&long, claims).unwrap();
+    quantize_fails(
+        &folder,
+        &long,
+        &[],
+        &["long.npy", "claims 4294967307 bytes"],
+    );
     let noise = folder.path("noise.npy");
     std::fs::write(&noise, [0x93; 256]).unwrap();
     quantize_fails(&folder, &noise, &[], &["noise.npy"]);
@@ -922,16 +934,40 @@ fn an_existing_output_is_replaced_whole_or_not_at_all() {
     let mut names = folder.names();
     names.sort();
     assert_eq!(names, ["bad.npy", "good.npy", "t.safetensors"]);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
-        assert_eq!(
-            mode(&output),
-            mode(&folder.path("good.npy")),
-            "the umask decides"
-        );
-    }
+}
+
+/// A new file has the permissions that the umask leaves, an old one keeps its own; links are followed.
+#[cfg(unix)]
+#[test]
+fn permissions_and_links() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let input = folder.npy("good.npy", &[1, 2], &[1.0f32, 0.0]);
+    let (output, link) = (
+        folder.path("t.safetensors"),
+        folder.path("link.safetensors"),
+    );
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let quantize = |output: &Path| {
+        run(&[
+            "quantize",
+            &s(&input),
+            "--bits",
+            "4",
+            "--output",
+            &s(output),
+        ])
+        .succeeds();
+    };
+    quantize(&output);
+    assert_eq!(mode(&output), mode(&input));
+    std::fs::set_permissions(&output, PermissionsExt::from_mode(0o640)).unwrap();
+    std::fs::write(&output, "old").unwrap();
+    std::os::unix::fs::symlink(&output, &link).unwrap();
+    quantize(&link);
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(mode(&output), 0o640);
+    run(&["inspect", &s(&output)]).succeeds();
 }
 
 /// Without an adapter `gpu` fails, and `auto` takes the CPU.

@@ -1,6 +1,6 @@
 //! Turns a table file back into f32 rows.
 
-use qembed::io::{TableFile, write};
+use qembed::io::{TableFile, npy};
 
 use crate::args::Dequantize;
 use crate::device::{Device, Software};
@@ -14,7 +14,7 @@ pub fn run(args: &Dequantize, terminal: &Terminal) -> Result<(), Failure> {
     let device = Device::open(args.device, Software::Avoided)?;
     let values = device.upload(&table)?.dequantize()?;
     let shape = [table.rows() as usize, table.dim() as usize];
-    write(&args.output, &shape, &values)?;
+    npy::write_f32(&args.output, &shape, &values)?;
     spinner.finish_and_clear();
     let [rows, dim] = shape;
     terminal.print(&format!(

@@ -1,7 +1,7 @@
 //! Writes a table's rows in another library's layout.
 
-use qembed::io::{TableFile, write};
-use qembed::{Layout, Narrow};
+use qembed::io::{TableFile, npy};
+use qembed::{Layout, Narrow, RowAlignment};
 
 use crate::args::{Export, LayoutChoice};
 use crate::failure::Failure;
@@ -18,8 +18,10 @@ pub fn run(args: &Export, terminal: &Terminal) -> Result<(), Failure> {
             let message = "--row-alignment: pytorch rows have no padding; leave it out";
             return Err(Failure::Usage(message.into()));
         }
-        (LayoutChoice::Tbe, alignment) => Layout::tbe(alignment.unwrap_or(DEFAULT_ALIGNMENT))
-            .map_err(|_| Failure::Usage("--row-alignment: needed 1, 4 or 16".into()))?,
+        (LayoutChoice::Tbe, alignment) => Layout::Tbe {
+            row_alignment: RowAlignment::try_from(alignment.unwrap_or(DEFAULT_ALIGNMENT))
+                .map_err(|_| Failure::Usage("--row-alignment: needed 1, 4 or 16".into()))?,
+        },
     };
     let narrow = match args.narrow {
         true => Narrow::Round,
@@ -28,7 +30,7 @@ pub fn run(args: &Export, terminal: &Terminal) -> Result<(), Failure> {
     let table = TableFile::load(&args.table)?.table;
     let bytes = table.export(layout, narrow)?;
     let row_bytes = layout.row_bytes(table.format().bits(), table.dim()) as usize;
-    write(&args.output, &[table.rows() as usize, row_bytes], &bytes)?;
+    npy::write_u8(&args.output, &[table.rows() as usize, row_bytes], &bytes)?;
     terminal.print(&format!(
         "{}: {} rows of {row_bytes} bytes",
         args.output.display(),

@@ -1,6 +1,6 @@
 //! Reads rows in another library's layout.
 
-use qembed::io::{TableFile, read_bytes};
+use qembed::io::{TableFile, npy};
 use qembed::{Layout, PackedTable};
 
 use super::file_problem;
@@ -21,7 +21,7 @@ pub fn run(args: &Import, terminal: &Terminal) -> Result<(), Failure> {
                 range.end()
             ))
         })?;
-    let array = read_bytes(&args.rows)?;
+    let array = npy::read_bytes(&args.rows)?;
     let [rows, row_bytes] = array.shape[..] else {
         let problem = format!(
             "needs two dimensions (rows, bytes of a row), has {:?}",

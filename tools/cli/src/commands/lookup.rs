@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use qembed::io::{TableFile, read_floats, read_integers, write};
+use qembed::io::{TableFile, npy};
 use qembed::{LookupRequest, OutOfRange, Pooling, Values};
 
 use super::file_problem;
@@ -54,8 +54,8 @@ pub fn run(args: &Lookup, terminal: &Terminal) -> Result<(), Failure> {
         None => indices.len(),
     };
     match &looked.values {
-        Values::F32(values) => write(&args.output, &[rows, dim], values)?,
-        Values::F16(values) => write(&args.output, &[rows, dim], values)?,
+        Values::F32(values) => npy::write_f32(&args.output, &[rows, dim], values)?,
+        Values::F16(values) => npy::write_f16(&args.output, &[rows, dim], values)?,
     }
     spinner.finish_and_clear();
     let mut text = format!(
@@ -128,13 +128,13 @@ fn read_offsets(path: &Path) -> Result<Vec<u32>, Failure> {
 }
 
 fn read_list(path: &Path) -> Result<Vec<i64>, Failure> {
-    let array = read_integers(path)?;
+    let array = npy::read_integers(path)?;
     one_dimension(path, &array.shape)?;
     Ok(array.values)
 }
 
 fn read_weights(path: &Path) -> Result<Vec<f32>, Failure> {
-    let array = read_floats(path)?;
+    let array = npy::read_floats(path)?;
     one_dimension(path, &array.shape)?;
     Ok(array.values)
 }
