@@ -75,14 +75,15 @@ fn div_rn(a: f32, b: f32) -> f32 {
         exponent -= 1;
     }
     // One bit before the point, then 24 behind it: 24 bits of result and one to round by.
-    var quotient = 1u;
-    var remainder = dividend - divisor;
-    for (var i = 0u; i < 3u; i++) {
-        remainder = remainder << 8u;
-        let digit = remainder / divisor;
-        quotient = (quotient << 8u) | digit;
-        remainder -= digit * divisor;
-    }
+    // Three digits of 8 bits, without a loop: see STEP in lookup_bags.wgsl.
+    let first = (dividend - divisor) << 8u;
+    let second = (first % divisor) << 8u;
+    let third = (second % divisor) << 8u;
+    let remainder = third % divisor;
+    var quotient = (1u << 24u)
+        | ((first / divisor) << 16u)
+        | ((second / divisor) << 8u)
+        | (third / divisor);
     let half = quotient & 1u;
     quotient = quotient >> 1u;
     if half == 1u && (remainder != 0u || (quotient & 1u) == 1u) {

@@ -1,20 +1,35 @@
 // Pooling max, on the ordered integer image of the values: exact, and NaN wins.
 
+// The largest keys so far and of the row at a position, if that lies before the end and holds a row.
+fn max_row(keys: vec4<u32>, position: u32, end: u32, quad: u32, leads: bool) -> vec4<u32> {
+    if position >= end || !is_row(position, leads) {
+        return keys;
+    }
+    let values = bitcast<vec4<u32>>(row_values(indices[position], quad));
+    let images = vec4<u32>(
+        ordered(values.x),
+        ordered(values.y),
+        ordered(values.z),
+        ordered(values.w),
+    );
+    return max(keys, images);
+}
+
 fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
     let range = bag_range(bag, leads);
     // Key 0 is the image of no value: ordered() makes every NaN positive.
     var keys = vec4<u32>();
-    for (var position = range.x; position < range.y; position++) {
-        if is_row(position, leads) {
-            let values = bitcast<vec4<u32>>(row_values(indices[position], quad));
-            let images = vec4<u32>(
-                ordered(values.x),
-                ordered(values.y),
-                ordered(values.z),
-                ordered(values.w),
-            );
-            keys = max(keys, images);
-        }
+    var position = range.x;
+    while position < range.y {
+        keys = max_row(keys, position, range.y, quad, leads);
+        keys = max_row(keys, position + 1u, range.y, quad, leads);
+        keys = max_row(keys, position + 2u, range.y, quad, leads);
+        keys = max_row(keys, position + 3u, range.y, quad, leads);
+        position += STEP;
+    }
+    if !is_walked(position, range.y) {
+        report_bag(bag, leads);
+        return vec4<f32>();
     }
     if keys.x == 0u {
         return vec4<f32>();

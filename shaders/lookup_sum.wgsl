@@ -10,6 +10,20 @@ fn opaque_quad(values: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(values) ^ vec4<u32>(table.zero));
 }
 
+// The sum so far and the row at a position, if that lies before the end and holds a row.
+fn add_row(sum: vec4<f32>, position: u32, end: u32, quad: u32, leads: bool) -> vec4<f32> {
+    if position >= end || !is_row(position, leads) {
+        return sum;
+    }
+    let header = row_header(indices[position]);
+    let codes = row_codes(indices[position], quad);
+    let values = opaque_quad(header.scale * codes + header.bias);
+    if WEIGHTED {
+        return sum + weights[position] * values;
+    }
+    return sum + values;
+}
+
 fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
     let range = bag_range(bag, leads);
     var total = vec4<f32>();
@@ -17,19 +31,19 @@ fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
     while position < range.y {
         let stop = min(position + CHUNK, range.y);
         var chunk = vec4<f32>();
-        for (; position < stop; position++) {
-            if is_row(position, leads) {
-                let header = row_header(indices[position]);
-                let codes = row_codes(indices[position], quad);
-                let values = opaque_quad(header.scale * codes + header.bias);
-                if WEIGHTED {
-                    chunk += weights[position] * values;
-                } else {
-                    chunk += values;
-                }
-            }
+        while position < stop {
+            chunk = add_row(chunk, position, stop, quad, leads);
+            chunk = add_row(chunk, position + 1u, stop, quad, leads);
+            chunk = add_row(chunk, position + 2u, stop, quad, leads);
+            chunk = add_row(chunk, position + 3u, stop, quad, leads);
+            position += STEP;
         }
         total += chunk;
+        position = min(position, stop);
+    }
+    if !is_walked(position, range.y) {
+        report_bag(bag, leads);
+        return vec4<f32>();
     }
     if MEAN && range.x < range.y {
         // Division may be off by 2.5 ulp; the exact reciprocal, once a bag, keeps the bound.

@@ -164,12 +164,12 @@ pub enum Error {
     },
 
     /// No graphics adapter to run on.
-    #[error(
-        "no {wanted} found; install a Vulkan driver (Debian, Ubuntu: mesa-vulkan-drivers) or run on the CPU"
-    )]
+    #[error("no {wanted} found{}", adapter_remedy(chosen.as_deref()))]
     NoAdapter {
         /// What was looked for.
         wanted: &'static str,
+        /// wgpu's environment variables that choose among adapters, where they are set.
+        chosen: Option<String>,
     },
 
     /// The device refused something that had passed every check here.
@@ -206,5 +206,13 @@ fn remedy(params: Params) -> &'static str {
     match params {
         Params::F16 => "use f32 headers or scale the values down",
         Params::F32 => "scale the values down",
+    }
+}
+
+fn adapter_remedy(chosen: Option<&str>) -> String {
+    match chosen {
+        Some(chosen) => format!(" with {chosen}; unset it or choose another"),
+        None => "; install a Vulkan driver (Debian, Ubuntu: mesa-vulkan-drivers) or run on the CPU"
+            .into(),
     }
 }

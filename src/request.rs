@@ -42,6 +42,49 @@ impl LookupRequest<'_> {
     }
 }
 
+/// A part of a request: some of its output rows.
+pub(crate) struct Part<'a> {
+    pub(crate) indices: &'a [u32],
+    pub(crate) offsets: Option<&'a [u32]>,
+    pub(crate) weights: Option<&'a [f32]>,
+}
+
+impl<'a> LookupRequest<'a> {
+    /// The arguments of a range of output rows; `offsets` are those that [`check_request`] gave.
+    /// Bags keep their positions in the whole of the indices, a gather takes its own.
+    pub(crate) fn part(
+        &self,
+        offsets: Option<&'a [u32]>,
+        rows: std::ops::Range<usize>,
+    ) -> Part<'a> {
+        match offsets {
+            None => Part {
+                indices: &self.indices[rows.clone()],
+                offsets: None,
+                weights: self.weights.map(|weights| &weights[rows]),
+            },
+            Some(offsets) => Part {
+                indices: self.indices,
+                offsets: Some(&offsets[rows.start..=rows.end]),
+                weights: self.weights,
+            },
+        }
+    }
+}
+
+impl Part<'_> {
+    /// The part's status in positions and bags of the whole, whose row `first` it begins with.
+    pub(crate) fn status_in_whole(&self, mut status: LookupStatus, first: u32) -> LookupStatus {
+        if status.bad_indices > 0 && self.offsets.is_none() {
+            status.first_position += first;
+        }
+        if status.bad_bags > 0 {
+            status.first_bag += first;
+        }
+        status
+    }
+}
+
 /// Result of [`crate::Session::lookup`] and [`crate::cpu::lookup`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Looked {
@@ -145,11 +188,15 @@ fn bad_bag(offsets: &[u32], bag: usize, indices: usize) -> Error {
 /// Turns what the kernel counted into an error.
 pub(crate) fn refuse(status: &LookupStatus, request: &LookupRequest<'_>, rows: u32) -> Result<()> {
     if let (1.., Some(offsets)) = (status.bad_bags, request.offsets) {
-        return Err(bad_bag(
-            offsets,
-            status.first_bag as usize,
-            request.indices.len(),
-        ));
+        let bag = status.first_bag as usize;
+        let (begin, end) = (offsets[bag], offsets[bag + 1]);
+        if begin > end || end as usize > request.indices.len() {
+            return Err(bad_bag(offsets, bag, request.indices.len()));
+        }
+        return Err(Error::Unsupported {
+            what: format!("bag {bag} with its {} indices", end - begin),
+            instead: "the driver ended its walk early; split the bag or use the CPU",
+        });
     }
     if status.bad_indices > 0 {
         let position = status.first_position as usize;

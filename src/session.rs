@@ -1,12 +1,15 @@
 //! The blocking convenience: owns a device, uploads, submits, waits, reads back.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use half::f16;
 
 use crate::format::check_dim;
-use crate::gpu::{Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, Table, TableDesc};
+use crate::gpu::{
+    Counts, DequantizeArgs, Kernels, Lookup, LookupArgs, QuantizeArgs, Table, TableDesc,
+};
 use crate::request::{Looked, LookupRequest, OutOfRange, Values, check_request, refuse};
 use crate::table::rows_of;
 use crate::{
@@ -16,7 +19,8 @@ use crate::{
 
 /// A device of one's own, and the kernels on it.
 ///
-/// Every call allocates, submits and blocks until its result is there.
+/// Every call allocates, submits and blocks until its result is there. Values and outputs larger than
+/// one binding of the device go in parts.
 /// An engine that owns a device uses [`Kernels`] instead; [`Session::kernels`], [`Session::device`]
 /// and [`Session::queue`] lead from here to there.
 #[derive(Debug)]
@@ -64,7 +68,10 @@ impl Session {
             // `max_by_key` takes the last of equals; the driver lists its preference first.
             .rev()
             .max_by_key(|adapter| rank(&adapter.get_info()))
-            .ok_or(Error::NoAdapter { wanted })?;
+            .ok_or_else(|| Error::NoAdapter {
+                wanted,
+                chosen: chosen_adapters(),
+            })?;
         Self::from_adapter(&adapter)
     }
 
@@ -174,24 +181,31 @@ impl Session {
         method: Method,
     ) -> Result<(Table, QuantizeStatus)> {
         let rows = rows_of(values, dim)?;
-        let dim = check_dim(dim)?;
-        let table = self.kernels.allocate(TableDesc { format, rows, dim })?;
+        let columns = check_dim(dim)?;
+        let table = self.kernels.allocate(TableDesc {
+            format,
+            rows,
+            dim: columns,
+        })?;
         let kernel = self.kernels.quantize(QuantizeSpec {
             format,
             method,
-            dim,
+            dim: columns,
         })?;
-        let values = self.filled("values", bytemuck::cast_slice(values))?;
         let status = self.filled("status", bytemuck::bytes_of(&QuantizeStatus::CLEAR))?;
-        let bound = kernel.bind(
-            &table,
-            QuantizeArgs {
-                rows: 0..rows,
-                values: Some(values.as_entire_buffer_binding()),
-                status: Some(status.as_entire_buffer_binding()),
-            },
-        )?;
-        self.submit(|pass| bound.record(pass))?;
+        for rows in self.chunks(rows, 4 * u64::from(columns)) {
+            let values = &values[rows.start as usize * dim..rows.end as usize * dim];
+            let values = self.filled("values", bytemuck::cast_slice(values))?;
+            let bound = kernel.bind(
+                &table,
+                QuantizeArgs {
+                    rows,
+                    values: Some(values.as_entire_buffer_binding()),
+                    status: Some(status.as_entire_buffer_binding()),
+                },
+            )?;
+            self.submit(|pass| bound.record(pass))?;
+        }
         let words = self.read(&status, 0, size_of::<QuantizeStatus>() as u64)?;
         Ok((
             table,
@@ -202,23 +216,26 @@ impl Session {
     /// Every value of a table, `[rows, dim]`, row-major; the reference's bits.
     ///
     /// # Errors
-    /// [`Error::Limit`] where the device cannot hold them in one binding, [`Error::OutOfMemory`],
-    /// [`Error::DeviceLost`].
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn dequantize(&self, table: &Table) -> Result<Vec<f32>> {
         let desc = table.desc();
         let kernel = self.kernels.dequantize(desc.format)?;
-        let size = 4 * u64::from(desc.rows) * u64::from(desc.dim);
-        let values = self.buffer("values", size)?;
-        let bound = kernel.bind(
-            table,
-            DequantizeArgs {
-                rows: 0..desc.rows,
-                values: Some(values.as_entire_buffer_binding()),
-            },
-        )?;
-        self.submit(|pass| bound.record(pass))?;
-        let words = self.read(&values, 0, size)?;
-        Ok(bytemuck::cast_vec(words))
+        let row_bytes = 4 * u64::from(desc.dim);
+        let mut values = Vec::with_capacity(desc.rows as usize * desc.dim as usize);
+        for rows in self.chunks(desc.rows, row_bytes) {
+            let size = rows.len() as u64 * row_bytes;
+            let written = self.buffer("values", size)?;
+            let bound = kernel.bind(
+                table,
+                DequantizeArgs {
+                    rows,
+                    values: Some(written.as_entire_buffer_binding()),
+                },
+            )?;
+            self.submit(|pass| bound.record(pass))?;
+            values.extend_from_slice(bytemuck::cast_slice(&self.read(&written, 0, size)?));
+        }
+        Ok(values)
     }
 
     /// The rows at `indices`, `[indices, dim]`; the reference's bits.
@@ -267,34 +284,63 @@ impl Session {
     /// [`Error::IndexOutOfRange`] and [`Error::Offsets`] unless they are to be skipped;
     /// [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn lookup(&self, table: &Table, request: LookupRequest<'_>) -> Result<Looked> {
-        let (bags, offsets) = check_request(&request)?;
-        let spec = LookupSpec {
+        let (rows, offsets) = check_request(&request)?;
+        let kernel = self.kernels.lookup(LookupSpec {
             format: table.desc().format,
             pooling: request.pooling,
             weighting: request.weighting(),
             output: request.output,
+        })?;
+        let row_bytes = u64::from(table.desc().dim) * request.output.bytes();
+        let mut status = LookupStatus::CLEAR;
+        let mut words = vec![];
+        for rows in self.chunks(rows, row_bytes) {
+            let (part, found) = self.lookup_part(&kernel, table, &request, offsets, rows)?;
+            words.extend(part);
+            status = status.and(found);
+        }
+        if request.out_of_range == OutOfRange::Error {
+            refuse(&status, &request, table.desc().rows)?;
+        }
+        let values = match request.output {
+            Output::F32 => Values::F32(bytemuck::cast_vec(words)),
+            Output::F16 => {
+                let mut halves = bytemuck::cast_slice::<u32, f16>(&words).to_vec();
+                halves.truncate(rows as usize * table.desc().dim as usize);
+                Values::F16(halves)
+            }
         };
-        let kernel = self.kernels.lookup(spec)?;
-        let elements = u64::from(bags) * u64::from(table.desc().dim);
-        let output_bytes = elements * request.output.bytes();
+        Ok(Looked { values, status })
+    }
 
-        let indices = self.filled("indices", bytemuck::cast_slice(request.indices))?;
-        let offsets = match offsets {
-            Some(offsets) => Some(self.filled("offsets", bytemuck::cast_slice(offsets))?),
-            None => None,
-        };
-        let weights = match request.weights {
-            Some(weights) => Some(self.filled("weights", bytemuck::cast_slice(weights))?),
-            None => None,
-        };
+    /// The output rows of a range, and the status in positions and bags of the whole.
+    fn lookup_part(
+        &self,
+        kernel: &Lookup,
+        table: &Table,
+        request: &LookupRequest<'_>,
+        offsets: Option<&[u32]>,
+        rows: Range<u32>,
+    ) -> Result<(Vec<u32>, LookupStatus)> {
+        let part = request.part(offsets, rows.start as usize..rows.end as usize);
+        let output_bytes = rows.len() as u64 * u64::from(table.desc().dim) * request.output.bytes();
+        let indices = self.filled("indices", bytemuck::cast_slice(part.indices))?;
+        let offsets = part
+            .offsets
+            .map(|x| self.filled("offsets", bytemuck::cast_slice(x)));
+        let offsets = offsets.transpose()?;
+        let weights = part
+            .weights
+            .map(|x| self.filled("weights", bytemuck::cast_slice(x)));
+        let weights = weights.transpose()?;
         let output = self.buffer("output", output_bytes)?;
         let status = self.filled("status", bytemuck::bytes_of(&LookupStatus::CLEAR))?;
         let bound = kernel.bind(
             table,
             LookupArgs {
                 counts: Counts::Host {
-                    bags,
-                    indices: request.indices.len() as u32,
+                    bags: rows.len() as u32,
+                    indices: part.indices.len() as u32,
                 },
                 indices: Some(indices.as_entire_buffer_binding()),
                 offsets: offsets
@@ -308,22 +354,23 @@ impl Session {
             },
         )?;
         self.submit(|pass| bound.record(pass))?;
-
         let words = self.read(&status, 0, size_of::<LookupStatus>() as u64)?;
         let status: LookupStatus = bytemuck::pod_read_unaligned(bytemuck::cast_slice(&words));
-        if request.out_of_range == OutOfRange::Error {
-            refuse(&status, &request, table.desc().rows)?;
-        }
         let words = self.read(&output, 0, output_bytes)?;
-        let values = match request.output {
-            Output::F32 => Values::F32(bytemuck::cast_vec(words)),
-            Output::F16 => {
-                let mut halves = bytemuck::cast_slice::<u32, f16>(&words).to_vec();
-                halves.truncate(elements as usize);
-                Values::F16(halves)
-            }
-        };
-        Ok(Looked { values, status })
+        Ok((words, part.status_in_whole(status, rows.start)))
+    }
+
+    /// Splits rows so that each part fits one binding: an even number of rows, so that no part of f16
+    /// output ends within a word.
+    fn chunks(&self, rows: u32, row_bytes: u64) -> impl Iterator<Item = Range<u32>> + use<> {
+        let limits = self.device.limits();
+        let most = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size);
+        let chunk = (most / row_bytes).clamp(2, 1 << 31) as u32 & !1;
+        (0..rows)
+            .step_by(chunk as usize)
+            .map(move |start| start..start.saturating_add(chunk).min(rows))
     }
 
     /// A storage buffer with these contents; never empty, so that it can be bound.
@@ -421,6 +468,16 @@ fn rank(info: &wgpu::AdapterInfo) -> Rank {
         wgpu::DeviceType::Other => Rank::Other,
         wgpu::DeviceType::Cpu => Rank::Software,
     }
+}
+
+/// wgpu's environment variables that choose among adapters.
+const CHOOSING: [&str; 2] = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"];
+
+/// Those that are set, as a person would write them.
+fn chosen_adapters() -> Option<String> {
+    let set = CHOOSING.map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
+    let set: Vec<_> = set.into_iter().flatten().collect();
+    (!set.is_empty()).then(|| set.join(" "))
 }
 
 /// Adapters of the backends built in, filtered by wgpu's environment variables.

@@ -208,7 +208,8 @@ pub struct LookupStatus {
     pub bad_indices: u32,
     /// Position in `indices` of the first of them; `u32::MAX` where there is none.
     pub first_position: u32,
-    /// Bags whose offsets decrease or pass the end.
+    /// Bags whose offsets decrease or pass the end; and bags that the driver did not let the kernel walk
+    /// to their end (llvmpipe ends a loop after 65535 iterations: bags of about 230 thousand indices).
     pub bad_bags: u32,
     /// The first of them; `u32::MAX` where there is none.
     pub first_bag: u32,
@@ -222,6 +223,18 @@ impl LookupStatus {
         bad_bags: 0,
         first_bag: u32::MAX,
     };
+}
+
+impl LookupStatus {
+    /// The status of two parts together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            bad_indices: self.bad_indices.wrapping_add(other.bad_indices),
+            first_position: self.first_position.min(other.first_position),
+            bad_bags: self.bad_bags.wrapping_add(other.bad_bags),
+            first_bag: self.first_bag.min(other.first_bag),
+        }
+    }
 }
 
 /// What went wrong in a quantize; the same four words that the kernel writes.

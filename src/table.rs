@@ -74,10 +74,13 @@ impl PackedTable {
     /// [`Error::NarrowingRefused`] where an f32 header would have to become f16 and `narrow` refuses,
     /// [`Error::Narrow`] where it does not fit.
     pub fn export(&self, layout: Layout, narrow: Narrow) -> Result<Vec<u8>> {
+        layout.check_narrow(self.format, narrow)?;
         let row_bytes = layout.row_bytes(self.format.bits(), self.dim) as usize;
         let mut bytes = vec![0; self.rows as usize * row_bytes];
         for (row, out) in bytes.chunks_exact_mut(row_bytes).enumerate() {
-            layout.export_row(self.row_words(row), self.format, out, narrow, row)?;
+            layout
+                .export_row(self.row_words(row), (self.format, self.dim), out)
+                .map_err(|(name, value)| Error::Narrow { row, name, value })?;
         }
         Ok(bytes)
     }

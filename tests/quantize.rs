@@ -62,13 +62,13 @@ fn rows_of_every_magnitude() {
     }
 }
 
-/// Columns may come in any order: minimum and maximum do not depend on it.
+/// The grid folds into a second dimension; and 128 MiB, one binding of llvmpipe, do not hold the values.
 #[test]
 fn more_workgroups_than_one_dimension_holds() {
     let Some(session) = gpu() else { return };
     let mut random = Random::new(4);
     // A row to a lane, and a row to a workgroup.
-    for (rows, dim) in [(4_200_000, 1), (66_000, 253)] {
+    for (rows, dim) in [(4_200_000, 1), (133_000, 253)] {
         let values: Vec<f32> = (0..rows * dim).map(|_| random.signed()).collect();
         let format = Format::affine(Bits::B4);
         let table = session

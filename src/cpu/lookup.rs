@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::reference::{self, LookupArgs};
 use crate::request::{Looked, LookupRequest, Values, check_request, refuse};
-use crate::{LookupStatus, OutOfRange, PackedTable, Pooling, Result};
+use crate::{LookupStatus, OutOfRange, PackedTable, Result};
 
 /// Output rows that one task computes.
 const ROWS_PER_TASK: usize = 64;
@@ -32,10 +32,7 @@ pub fn lookup(table: &PackedTable, request: LookupRequest<'_>) -> Result<Looked>
     let mut values = Vec::with_capacity(rows as usize * table.dim() as usize);
     for (part, found) in parts {
         values.extend(part);
-        status.bad_indices = status.bad_indices.wrapping_add(found.bad_indices);
-        status.first_position = status.first_position.min(found.first_position);
-        status.bad_bags = status.bad_bags.wrapping_add(found.bad_bags);
-        status.first_bag = status.first_bag.min(found.first_bag);
+        status = status.and(found);
     }
     if request.out_of_range == OutOfRange::Error {
         refuse(&status, &request, table.rows())?;
@@ -44,7 +41,7 @@ pub fn lookup(table: &PackedTable, request: LookupRequest<'_>) -> Result<Looked>
     Ok(Looked { values, status })
 }
 
-/// The output rows of a range, with the status in positions and bags of the whole.
+/// The output rows of a range, and the status in positions and bags of the whole.
 fn part(
     table: &PackedTable,
     request: &LookupRequest<'_>,
@@ -52,31 +49,14 @@ fn part(
     rows: std::ops::Range<usize>,
 ) -> Result<(Vec<f32>, LookupStatus)> {
     let first = rows.start as u32;
-    let args = match (request.pooling, offsets) {
-        (Pooling::None, _) | (_, None) => LookupArgs {
-            pooling: request.pooling,
-            indices: &request.indices[rows.clone()],
-            offsets: None,
-            weights: request.weights.map(|weights| &weights[rows]),
-        },
-        (_, Some(offsets)) => LookupArgs {
-            pooling: request.pooling,
-            indices: request.indices,
-            offsets: Some(&offsets[rows.start..=rows.end]),
-            weights: request.weights,
-        },
+    let part = request.part(offsets, rows);
+    let args = LookupArgs {
+        pooling: request.pooling,
+        indices: part.indices,
+        offsets: part.offsets,
+        weights: part.weights,
     };
-    let gather = args.offsets.is_none();
     let pooled = reference::lookup(table, args)?;
-    let mut status = pooled.status;
-    if status.bad_indices > 0 && gather {
-        status.first_position += first;
-    }
-    if status.bad_bags > 0 {
-        status.first_bag += first;
-    }
-    Ok((
-        pooled.output.into_iter().map(|x| x as f32).collect(),
-        status,
-    ))
+    let values = pooled.output.into_iter().map(|x| x as f32).collect();
+    Ok((values, part.status_in_whole(pooled.status, first)))
 }

@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::affine::put_code;
-use super::{Bits, Format, Header, Params};
+use super::{AffineRow, Bits, Format, Header, Params};
 use crate::{Error, Result};
 
 /// A row layout of another library.
@@ -120,43 +120,54 @@ impl Layout {
             })
     }
 
-    /// Writes one native row in this layout.
+    /// # Errors
+    /// [`Error::NarrowingRefused`] where the layout's header is f16, the format's is f32 and `narrow`
+    /// refuses.
+    pub(crate) fn check_narrow(self, format: Format, narrow: Narrow) -> Result<()> {
+        match (self.narrows(format), narrow) {
+            (true, Narrow::Refuse) => Err(Error::NarrowingRefused),
+            (true, Narrow::Round) | (false, _) => Ok(()),
+        }
+    }
+
+    /// Whether a header loses bits on its way into this layout.
+    const fn narrows(self, format: Format) -> bool {
+        let from = format.params();
+        let to = self.native(format.bits()).params();
+        matches!((from, to), (Params::F32, Params::F16))
+    }
+
+    /// Writes one native row in this layout, into zeroed bytes.
     ///
     /// # Errors
-    /// [`Error::NarrowingRefused`] where the layout's header is f16, the row's is f32 and `narrow`
-    /// refuses; [`Error::Narrow`] where rounding gives infinity (`row` is for its message).
+    /// Name and value of the first number in the header that rounding makes infinite.
     pub(crate) fn export_row(
         self,
         words: &[u32],
-        format: Format,
+        (format, dim): (Format, u32),
         out: &mut [u8],
-        narrow: Narrow,
-        row: usize,
-    ) -> Result<()> {
+    ) -> Result<(), (&'static str, f32)> {
         let native = self.native(format.bits());
-        if format.params() == Params::F32 && native.params() == Params::F16 {
-            narrowable(words, narrow, row)?;
+        let (header_at, codes_at) = self.places(format.bits(), out.len());
+        if self.narrows(format) {
+            check_narrowed(Header::read(words, Params::F32))?;
         }
-        let header = Header::read(words, format.params());
-        let (header_at, codes_at, code_bytes) = self.places(format.bits(), out.len());
-        match native.params() {
-            Params::F16 => {
-                let half = |x: f32| f16::from_f32(x).to_le_bytes();
-                out[header_at..header_at + 2].copy_from_slice(&half(header.scale));
-                out[header_at + 2..header_at + 4].copy_from_slice(&half(header.bias));
-            }
-            Params::F32 => {
-                out[header_at..header_at + 4].copy_from_slice(&header.scale.to_le_bytes());
-                out[header_at + 4..header_at + 8].copy_from_slice(&header.bias.to_le_bytes());
-            }
+        let mut header = [0; 2];
+        match native.params() == format.params() {
+            // Bit by bit, signalling NaNs included.
+            true => header[..format.header_words() as usize]
+                .copy_from_slice(&words[..format.header_words() as usize]),
+            false => Header::read(words, format.params()).write(&mut header, native.params()),
         }
-        let code_words = &words[format.header_words() as usize..];
-        let available = code_words.iter().flat_map(|word| word.to_le_bytes());
-        for (byte, code) in out[codes_at..codes_at + code_bytes]
-            .iter_mut()
-            .zip(available)
-        {
-            *byte = code;
+        for (i, word) in header[..native.header_words() as usize].iter().enumerate() {
+            out[header_at + 4 * i..][..4].copy_from_slice(&word.to_le_bytes());
+        }
+        // Code by code: what stands in the padding of the native row stays there.
+        let row = AffineRow::new(words, format);
+        let codes_per_byte = 8 / format.bits().count() as usize;
+        for column in 0..dim as usize {
+            let shift = column % codes_per_byte * format.bits().count() as usize;
+            out[codes_at + column / codes_per_byte] |= (row.code(column) as u8) << shift;
         }
         Ok(())
     }
@@ -164,7 +175,7 @@ impl Layout {
     /// Reads one row of this layout into zeroed native words of [`Layout::native`].
     pub(crate) fn import_row(self, bytes: &[u8], bits: Bits, dim: u32, words: &mut [u32]) {
         let format = self.native(bits);
-        let (header_at, codes_at, _) = self.places(bits, bytes.len());
+        let (header_at, codes_at) = self.places(bits, bytes.len());
         let half = |at: usize| u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
         let word = |at: usize| half(at) | half(at + 2) << 16;
         for (i, header_word) in words[..format.header_words() as usize]
@@ -182,12 +193,12 @@ impl Layout {
         }
     }
 
-    /// Where header and codes start in a row of this many bytes, and the room for codes.
-    fn places(self, bits: Bits, row_bytes: usize) -> (usize, usize, usize) {
+    /// Where header and codes start in a row of this many bytes.
+    fn places(self, bits: Bits, row_bytes: usize) -> (usize, usize) {
         let header = 4 * self.native(bits).header_words() as usize;
         match self {
-            Self::PyTorch => (row_bytes - header, 0, row_bytes - header),
-            Self::Tbe { .. } => (0, header, row_bytes - header),
+            Self::PyTorch => (row_bytes - header, 0),
+            Self::Tbe { .. } => (0, header),
         }
     }
 }
@@ -197,22 +208,14 @@ const fn code_bytes(bits: Bits, dim: u32) -> u32 {
     (dim as u64 * bits.count() as u64).div_ceil(8) as u32
 }
 
-/// Checks that an f32 header may and can become f16.
-fn narrowable(words: &[u32], narrow: Narrow, row: usize) -> Result<()> {
-    if narrow == Narrow::Refuse {
-        return Err(Error::NarrowingRefused);
+/// Name and value of what f16 cannot hold, if there is such a number.
+fn check_narrowed(header: Header) -> Result<(), (&'static str, f32)> {
+    let numbers = [("scale", header.scale), ("bias", header.bias)];
+    let overflows = |x: f32| x.is_finite() && f16::from_f32(x).is_infinite();
+    match numbers.into_iter().find(|(_, x)| overflows(*x)) {
+        Some(number) => Err(number),
+        None => Ok(()),
     }
-    let header = Header::read(words, Params::F32);
-    for (name, x) in [("scale", header.scale), ("bias", header.bias)] {
-        if x.is_finite() && f16::from_f32(x).is_infinite() {
-            return Err(Error::Narrow {
-                row,
-                name,
-                value: x,
-            });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -244,7 +247,7 @@ mod tests {
                     }
                     let mut bytes = vec![0; layout.row_bytes(bits, dim) as usize];
                     layout
-                        .export_row(&words, format, &mut bytes, Narrow::Refuse, 0)
+                        .export_row(&words, (format, dim), &mut bytes)
                         .unwrap();
                     let mut back = vec![0; words.len()];
                     layout.import_row(&bytes, bits, dim, &mut back);
@@ -268,7 +271,7 @@ mod tests {
         }
         let mut bytes = vec![0; 6];
         Layout::PyTorch
-            .export_row(&words, format, &mut bytes, Narrow::Refuse, 0)
+            .export_row(&words, (format, 3), &mut bytes)
             .unwrap();
         assert_eq!(bytes, [0xba, 0x0c, 0x00, 0x3c, 0x00, 0x40]);
     }

@@ -11,7 +11,7 @@ mod table_file;
 
 use std::path::Path;
 
-pub use replace::replace;
+pub use replace::{check_writable, replace, temporary_prefix};
 pub use table_file::TableFile;
 
 use crate::format::check_dim;
@@ -73,9 +73,16 @@ fn extension(path: &Path) -> &str {
 }
 
 fn file_error(path: &Path, problem: impl std::fmt::Display) -> Error {
+    // A damaged file's own text may stand in the problem, and be of any length.
+    const LONGEST: usize = 300;
+    let mut problem = problem.to_string();
+    if let Some((end, _)) = problem.char_indices().nth(LONGEST) {
+        problem.truncate(end);
+        problem.push_str("...");
+    }
     Error::File {
         path: path.to_owned(),
-        problem: problem.to_string(),
+        problem,
     }
 }
 

@@ -111,7 +111,7 @@ fn open(path: &Path) -> Result<Npy> {
     let unreadable = |error| os_error(path, "is not a npy file", &error);
     let bytes = file.metadata().map_err(unreadable)?.len();
     let mut reader = BufReader::with_capacity(1 << 20, file);
-    check_header(path, &mut reader, bytes)?;
+    check_header(path, &mut reader)?;
     let header = npyz::NpyHeader::from_reader(&mut reader).map_err(unreadable)?;
     let start = reader.stream_position().map_err(unreadable)?;
     let item = header.dtype().num_bytes().unwrap_or(0) as u64;
@@ -132,30 +132,42 @@ fn open(path: &Path) -> Result<Npy> {
     }
 }
 
-/// Checks that the header is no longer than the file, so that nothing is allocated for one that is not
-/// there; leaves the reader at the start.
-fn check_header(path: &Path, reader: &mut BufReader<File>, bytes: u64) -> Result<()> {
+/// Checks that the header is of an array of numbers, in size and in nesting, before it is parsed; leaves
+/// the reader at the start. The parser allocates what a header claims, recurses without end, and takes
+/// time exponential in the nesting.
+fn check_header(path: &Path, reader: &mut BufReader<File>) -> Result<()> {
     const MAGIC: &[u8] = b"\x93NUMPY";
+    const LONGEST: u64 = 1 << 16;
+    const DEEPEST: usize = 8;
     let mut start = [0; 12];
     let length = (&mut *reader).take(12).read(&mut start).unwrap_or(0);
-    reader
-        .rewind()
-        .map_err(|error| os_error(path, "cannot be read", &error))?;
     if length < 12 || !start.starts_with(MAGIC) {
         return Err(file_error(path, "is not a npy file"));
     }
-    let header = match start[6] {
-        1 => 10 + u64::from(u16::from_le_bytes([start[8], start[9]])),
-        _ => {
-            12 + u64::from(u32::from_le_bytes([
-                start[8], start[9], start[10], start[11],
-            ]))
-        }
+    let claimed = match start[6] {
+        1 => u64::from(u16::from_le_bytes([start[8], start[9]])),
+        _ => u64::from(u32::from_le_bytes([
+            start[8], start[9], start[10], start[11],
+        ])),
     };
-    if header > bytes {
-        let problem =
-            format!("is truncated or damaged: its header claims {header} bytes, it has {bytes}");
+    if claimed > LONGEST {
+        let problem = format!(
+            "is damaged: its header claims {claimed} bytes, more than any array of numbers"
+        );
         return Err(file_error(path, problem));
+    }
+    let mut header = vec![];
+    (&mut *reader)
+        .take(claimed)
+        .read_to_end(&mut header)
+        .and_then(|_| reader.rewind())
+        .map_err(|error| os_error(path, "cannot be read", &error))?;
+    let opening = header.iter().filter(|byte| b"([{".contains(byte)).count();
+    if opening > DEEPEST {
+        return Err(file_error(
+            path,
+            "is damaged, or no array of numbers: its header is nested",
+        ));
     }
     Ok(())
 }

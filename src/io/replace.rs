@@ -2,12 +2,25 @@
 
 use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{file_error, os_error};
 use crate::Result;
 
 const CANNOT: &str = "cannot be written";
+
+/// How the temporary files of this process begin, so that somebody who ends it can clear them away.
+pub fn temporary_prefix() -> String {
+    format!(".qembed-{}-", std::process::id())
+}
+
+/// Says, before the work is done, whether its result could be written.
+///
+/// # Errors
+/// [`crate::Error::File`], as [`replace`] would give it.
+pub fn check_writable(path: &Path) -> Result<()> {
+    create(path).map(drop)
+}
 
 /// Writes a temporary file beside `path` and renames it to `path` when it is whole and on disk.
 ///
@@ -20,36 +33,13 @@ pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
 ) -> Result<()> {
-    let existing = path.metadata().ok();
-    if existing
-        .as_ref()
-        .is_some_and(|existing| !existing.is_file())
-    {
-        return Err(file_error(
-            path,
-            "is not a regular file; choose another output",
-        ));
-    }
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".qembed-");
-    if let Some(permissions) = first_permissions() {
-        builder.permissions(permissions);
-    }
-    // The kind alone: `tempfile` adds the temporary name to its errors.
-    let temporary = builder
-        .tempfile_in(folder)
-        .map_err(|error| os_error(path, CANNOT, &error.kind().into()))?;
+    let (temporary, target) = create(path)?;
     let written = (|| {
         let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file());
         write(&mut writer)?;
         writer.flush()?;
         drop(writer);
-        if let Some(existing) = existing {
+        if let Ok(existing) = target.metadata() {
             temporary
                 .as_file()
                 .set_permissions(existing.permissions())?;
@@ -61,6 +51,47 @@ pub fn replace(
         .persist(&target)
         .map_err(|error| os_error(path, CANNOT, &error.error))?;
     Ok(())
+}
+
+/// A temporary file, and the file that it will become.
+fn create(path: &Path) -> Result<(tempfile::NamedTempFile, PathBuf)> {
+    if path.metadata().is_ok_and(|existing| !existing.is_file()) {
+        return Err(file_error(
+            path,
+            "is not a regular file; choose another output",
+        ));
+    }
+    let target = match path.canonicalize() {
+        Ok(target) => target,
+        Err(_) if path.is_symlink() => {
+            return Err(file_error(
+                path,
+                "is a symbolic link to nothing; choose another output",
+            ));
+        }
+        Err(_) => path.to_owned(),
+    };
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(file_error(
+            path,
+            "cannot be written: its folder does not exist",
+        ));
+    }
+    let prefix = temporary_prefix();
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    if let Some(permissions) = first_permissions() {
+        builder.permissions(permissions);
+    }
+    // The kind alone: `tempfile` adds the temporary name to its errors.
+    let temporary = builder
+        .tempfile_in(folder)
+        .map_err(|error| os_error(path, CANNOT, &error.kind().into()))?;
+    Ok((temporary, target))
 }
 
 /// Those of any new file, less the umask; a temporary one has fewer.

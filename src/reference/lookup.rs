@@ -122,10 +122,9 @@ fn pool(
                 .into(),
             Pooling::Max => values.map(|(x, _)| x).reduce(larger).unwrap_or(0.0).into(),
             Pooling::Sum | Pooling::Mean => {
-                values
-                    .map(|(x, w)| f64::from(x) * f64::from(w.unwrap_or(1.0)))
-                    .sum::<f64>()
-                    / divisor
+                let terms = values.map(|(x, w)| f64::from(x) * f64::from(w.unwrap_or(1.0)));
+                // Not `sum()`, which makes -0 of nothing.
+                terms.fold(0.0, |sum, term| sum + term) / divisor
             }
         };
         out.output.push(output);

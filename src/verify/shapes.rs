@@ -44,7 +44,7 @@ impl Shape {
 }
 
 /// Every shape: each dim of the boundaries with bags of 0, 1, 2, 31 to 33, the short ones with a bag
-/// of 500 too; then no bags, no indices, one row, no rows, and faults.
+/// of 500 too; then no bags, no indices, one row, a bag of 70 thousand, no rows, and faults.
 pub fn shapes() -> Vec<Shape> {
     const DIMS: [u32; 21] = [
         1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 384, 1023, 1024, 1025, 8192,
@@ -71,6 +71,7 @@ pub fn shapes() -> Vec<Shape> {
         shape(33, 1, &[1, 3], Faults::None),
         shape(4, 1000, &[1; 300], Faults::None),
         shape(12, 50, &[700], Faults::None),
+        shape(4, 100, &[70_000], Faults::None),
         shape(5, 0, &[2, 0, 1], Faults::Some),
         shape(7, 20, &[3, 5, 2, 66, 0, 4, 9], Faults::Some),
         shape(64, 20, &[1, 130, 2, 0, 7, 7], Faults::Some),

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qembed::{Bits, Method, Output, Params, Pooling};
@@ -35,6 +35,38 @@ pub enum Command {
     Verify(Verify),
     /// Quantize, look up and compare a real table that ships with qembed
     Demo(Demo),
+}
+
+impl Command {
+    /// The file that it writes.
+    pub fn output(&self) -> Option<&Path> {
+        match self {
+            Self::Info(_) | Self::Inspect(_) | Self::Demo(_) => None,
+            Self::Quantize(args) => Some(&args.output),
+            Self::Dequantize(args) => Some(&args.output),
+            Self::Lookup(args) => Some(&args.output),
+            Self::Export(args) => Some(&args.output),
+            Self::Import(args) => Some(&args.output),
+            Self::Verify(args) => args.json.as_deref(),
+        }
+    }
+
+    /// The files that it reads.
+    pub fn inputs(&self) -> Vec<&Path> {
+        match self {
+            Self::Info(_) | Self::Verify(_) | Self::Demo(_) => vec![],
+            Self::Quantize(args) => vec![&args.input],
+            Self::Dequantize(args) => vec![&args.table],
+            Self::Inspect(args) => vec![&args.table],
+            Self::Lookup(args) => {
+                let optional = [&args.offsets, &args.weights].into_iter().flatten();
+                let all = [&args.table, &args.indices].into_iter().chain(optional);
+                all.map(PathBuf::as_path).collect()
+            }
+            Self::Export(args) => vec![&args.table],
+            Self::Import(args) => vec![&args.rows],
+        }
+    }
 }
 
 /// Where the kernels run.

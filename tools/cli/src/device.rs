@@ -37,7 +37,7 @@ impl Device {
                     Software::Avoided => Adapters::Hardware,
                 };
                 match Session::open(adapters) {
-                    Err(Error::NoAdapter { .. }) => return Ok(Self::Cpu),
+                    Err(Error::NoAdapter { chosen: None, .. }) => return Ok(Self::Cpu),
                     session => session?,
                 }
             }

@@ -1,7 +1,9 @@
 //! What ends the command early: one line, and an exit code.
 
 use std::fmt;
+use std::path::Path;
 
+use clap::error::ErrorKind;
 use qembed::{Error, Params};
 
 /// Why the command ends.
@@ -32,6 +34,16 @@ impl fmt::Display for Failure {
     }
 }
 
+impl Failure {
+    /// The library's words about a file.
+    pub fn about(path: &Path, error: qembed::Error) -> Self {
+        match Self::from(error) {
+            Self::Failed(message) => Self::Failed(format!("{}: {message}", path.display())),
+            usage @ Self::Usage(_) => usage,
+        }
+    }
+}
+
 impl From<qembed::Error> for Failure {
     /// The library's words, and the flag that helps.
     fn from(error: qembed::Error) -> Self {
@@ -41,6 +53,7 @@ impl From<qembed::Error> for Failure {
                 ..
             } => " (--params f32)",
             Error::NarrowingRefused => " (--narrow)",
+            Error::IndexOutOfRange { .. } => " (--out-of-range skip)",
             Error::Limit { .. } | Error::OutOfMemory { .. } => "; --device cpu has no such limit",
             _ => "",
         };
@@ -51,6 +64,9 @@ impl From<qembed::Error> for Failure {
 impl From<clap::Error> for Failure {
     /// The first paragraph says what is wrong; usage and tips follow it.
     fn from(error: clap::Error) -> Self {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self::Usage("a command is missing (qembed --help lists them)".into());
+        }
         let text = error.to_string();
         let first = text.split("\n\n").next().unwrap_or_default();
         let first = first.strip_prefix("error: ").unwrap_or(first);

@@ -2,10 +2,12 @@
 //! graphics drivers are kept quiet.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::failure::Failure;
 
 /// Standard output and standard error of this command.
 #[derive(Debug)]
@@ -37,12 +39,20 @@ impl Terminal {
         terminal
     }
 
-    /// Prints a result, without what a file's own text may tell the terminal to do. A closed pipe is the
-    /// reader's choice and no error.
-    pub fn print(&self, text: &str) {
+    /// Prints a result, without what a file's own text may tell the terminal to do.
+    ///
+    /// # Errors
+    /// Where it cannot be written; a closed pipe is the reader's choice and no error.
+    pub fn print(&self, text: &str) -> Result<(), Failure> {
         let text = text.replace(|c: char| c.is_control() && c != '\n', "?");
         let mut output = std::io::stdout().lock();
-        let _ = writeln!(output, "{text}").and_then(|()| output.flush());
+        match writeln!(output, "{text}").and_then(|()| output.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Failed(format!(
+                "standard output: {}",
+                error.kind()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Prints one line to standard error.

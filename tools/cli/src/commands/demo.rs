@@ -54,7 +54,7 @@ pub fn run(args: &Demo, terminal: &Terminal) -> Result<(), Failure> {
         words.dim,
         grouped(4 * words.values.len() as u64),
         device.name()
-    ));
+    ))?;
     let (indices, offsets) = batch(rows as u32);
     let bar = terminal.progress("measuring", 1 + Bits::ALL.len() as u64);
     let copy_rate = match &device {
@@ -70,13 +70,13 @@ pub fn run(args: &Demo, terminal: &Terminal) -> Result<(), Failure> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    terminal.print(&table(&measured));
+    terminal.print(&table(&measured))?;
     terminal.print(&format!(
         "\nA lookup is one index; {BAGS} bags of {BAG_LENGTH} were summed. A copy on this device moves {:.1} GB/s.\n\
          Error: |X - X'| / |X|, Frobenius. Check: every sum against the reference, in units of its bound (at most 1).\n",
         copy_rate / 1e9
-    ));
-    terminal.print(&neighbours(&words, &measured));
+    ))?;
+    terminal.print(&neighbours(&words, &measured))?;
     Ok(())
 }
 

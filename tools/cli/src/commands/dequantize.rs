@@ -21,6 +21,6 @@ pub fn run(args: &Dequantize, terminal: &Terminal) -> Result<(), Failure> {
         "{}: {rows} rows x {dim}, f32; on {}",
         args.output.display(),
         device.name()
-    ));
+    ))?;
     Ok(())
 }

@@ -28,13 +28,15 @@ pub fn run(args: &Export, terminal: &Terminal) -> Result<(), Failure> {
         false => Narrow::Refuse,
     };
     let table = TableFile::load(&args.table)?.table;
-    let bytes = table.export(layout, narrow)?;
+    let bytes = table
+        .export(layout, narrow)
+        .map_err(|error| Failure::about(&args.table, error))?;
     let row_bytes = layout.row_bytes(table.format().bits(), table.dim()) as usize;
     npy::write_u8(&args.output, &[table.rows() as usize, row_bytes], &bytes)?;
     terminal.print(&format!(
         "{}: {} rows of {row_bytes} bytes",
         args.output.display(),
         table.rows()
-    ));
+    ))?;
     Ok(())
 }

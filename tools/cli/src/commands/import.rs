@@ -48,6 +48,6 @@ pub fn run(args: &Import, terminal: &Terminal) -> Result<(), Failure> {
     terminal.print(&format!(
         "{}: {rows} rows x {dim}, {format}",
         args.output.display()
-    ));
+    ))?;
     Ok(())
 }

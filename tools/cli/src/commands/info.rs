@@ -27,7 +27,7 @@ pub fn run(args: &Info, terminal: &Terminal) -> Result<(), Failure> {
     for (name, choice, software) in CHOICES {
         let taken = match Device::open(choice, software) {
             Ok(device) => device.name(),
-            Err(Error::NoAdapter { .. }) => "nothing: there is no adapter".into(),
+            Err(error @ Error::NoAdapter { .. }) => format!("nothing: {error}"),
             Err(error) => return Err(error.into()),
         };
         choices.push((name, taken));
@@ -36,8 +36,7 @@ pub fn run(args: &Info, terminal: &Terminal) -> Result<(), Failure> {
         true => json(&adapters, &choices),
         false => plain(&adapters, &choices),
     };
-    terminal.print(&text);
-    Ok(())
+    terminal.print(&text)
 }
 
 fn json(adapters: &[AdapterInfo], choices: &[(&str, String)]) -> String {

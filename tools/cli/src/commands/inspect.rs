@@ -30,8 +30,8 @@ pub fn run(args: &Inspect, terminal: &Terminal) -> Result<(), Failure> {
                 "row_bytes": row_bytes,
                 "bytes": table.bytes().len(),
                 "percent_of_f32": (percent * 100.0).round() / 100.0,
-                "scale": scale,
-                "bias": bias,
+                "scale": json_extremes(scale),
+                "bias": json_extremes(bias),
             })
         ),
         false => [
@@ -55,8 +55,7 @@ pub fn run(args: &Inspect, terminal: &Terminal) -> Result<(), Failure> {
         ]
         .join("\n"),
     };
-    terminal.print(&text);
-    Ok(())
+    terminal.print(&text)
 }
 
 /// Smallest and largest scale, and bias; `None` where there are no rows.
@@ -69,9 +68,22 @@ fn ranges(table: &PackedTable) -> (Extremes, Extremes) {
     (extremes(scale), extremes(bias))
 }
 
-fn extremes(values: impl Iterator<Item = f32>) -> Extremes {
-    let pairs = values.map(|x| [x, x]);
-    pairs.reduce(|[low, high], [x, _]| [low.min(x), high.max(x)])
+/// NaN is above all, or below where it is negative.
+fn extremes(values: impl Iterator<Item = f32> + Clone) -> Extremes {
+    let low = values.clone().min_by(f32::total_cmp)?;
+    let high = values.max_by(f32::total_cmp)?;
+    Some([low, high])
+}
+
+/// JSON has no NaN and no infinity: they are strings.
+fn json_extremes(extremes: Extremes) -> serde_json::Value {
+    let number = |x: f32| match x.is_finite() {
+        true => json!(x),
+        false => json!(x.to_string()),
+    };
+    extremes.map_or(serde_json::Value::Null, |[low, high]| {
+        json!([number(low), number(high)])
+    })
 }
 
 fn shown(extremes: Extremes) -> String {

@@ -21,7 +21,10 @@ pub fn run(args: &Lookup, terminal: &Terminal) -> Result<(), Failure> {
     let spinner = terminal.spinner("looking up");
     let table = TableFile::load(&args.table)?.table;
     let indices = read_indices(&args.indices, out_of_range)?;
-    let offsets = args.offsets.as_deref().map(read_offsets).transpose()?;
+    let offsets = args.offsets.as_deref();
+    let offsets = offsets
+        .map(|path| read_offsets(path, out_of_range))
+        .transpose()?;
     let weights = args.weights.as_deref().map(read_weights).transpose()?;
     if let (Some(path), Some(weights)) = (&args.weights, &weights)
         && weights.len() != indices.len()
@@ -70,8 +73,7 @@ pub fn run(args: &Lookup, terminal: &Terminal) -> Result<(), Failure> {
             looked.status.bad_indices, looked.status.bad_bags
         );
     }
-    terminal.print(&text);
-    Ok(())
+    terminal.print(&text)
 }
 
 /// The pooling asked for, or what the presence of offsets means.
@@ -91,24 +93,16 @@ fn pooling(args: &Lookup) -> Result<Pooling, Failure> {
     }
 }
 
-/// Indices as u32. What cannot be one is an error, or, where bad indices are skipped, u32::MAX, which
-/// is no row of any table.
+/// Indices as u32.
 fn read_indices(path: &Path, out_of_range: OutOfRange) -> Result<Vec<u32>, Failure> {
-    let values = read_list(path)?;
-    let convert = |(position, value): (usize, i64)| match (u32::try_from(value), out_of_range) {
-        (Ok(index), _) => Ok(index),
-        (Err(_), OutOfRange::Skip) => Ok(u32::MAX),
-        (Err(_), OutOfRange::Error) => {
-            let problem = format!(
-                "position {position} holds {value}, which is no row; remove it or pass --out-of-range skip"
-            );
-            Err(file_problem(path, problem))
-        }
-    };
-    values.into_iter().enumerate().map(convert).collect()
+    let values = read_list(path)?.into_iter().enumerate();
+    values
+        .map(|(position, value)| checked(path, position, value, out_of_range, "row"))
+        .collect()
 }
 
-fn read_offsets(path: &Path) -> Result<Vec<u32>, Failure> {
+/// Offsets as u32.
+fn read_offsets(path: &Path, out_of_range: OutOfRange) -> Result<Vec<u32>, Failure> {
     let values = read_list(path)?;
     if values.is_empty() {
         return Err(file_problem(
@@ -116,15 +110,31 @@ fn read_offsets(path: &Path) -> Result<Vec<u32>, Failure> {
             "is empty; offsets have bags + 1 entries",
         ));
     }
-    let convert = |(position, value): (usize, i64)| {
-        u32::try_from(value).map_err(|_| {
-            file_problem(
-                path,
-                format!("position {position} holds {value}, which is no offset"),
-            )
-        })
-    };
-    values.into_iter().enumerate().map(convert).collect()
+    let values = values.into_iter().enumerate();
+    values
+        .map(|(position, value)| checked(path, position, value, out_of_range, "offset"))
+        .collect()
+}
+
+/// What no u32 holds is an error, or, where what is out of range is skipped, u32::MAX: no row of any
+/// table, and beyond the end of any bag.
+fn checked(
+    path: &Path,
+    position: usize,
+    value: i64,
+    out_of_range: OutOfRange,
+    what: &str,
+) -> Result<u32, Failure> {
+    match (u32::try_from(value), out_of_range) {
+        (Ok(value), _) => Ok(value),
+        (Err(_), OutOfRange::Skip) => Ok(u32::MAX),
+        (Err(_), OutOfRange::Error) => {
+            let problem = format!(
+                "position {position} holds {value}, which is no {what} (--out-of-range skip)"
+            );
+            Err(file_problem(path, problem))
+        }
+    }
 }
 
 fn read_list(path: &Path) -> Result<Vec<i64>, Failure> {
@@ -157,7 +167,7 @@ fn named(args: &Lookup, error: qembed::Error) -> Failure {
         _ => None,
     };
     match file {
-        Some(path) => file_problem(path, error),
+        Some(path) => Failure::about(path, error),
         None => error.into(),
     }
 }

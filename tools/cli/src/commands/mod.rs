@@ -12,12 +12,19 @@ mod verify;
 
 use std::path::Path;
 
+use qembed::io::{check_writable, temporary_prefix};
+
 use crate::args::Command;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-/// Runs a command.
+/// Runs a command, once its output is known to be writable.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
+    if let Some(output) = command.output() {
+        clear_when_interrupted(output);
+        refuse_input_as_output(&command.inputs(), output)?;
+        check_writable(output)?;
+    }
     match command {
         Command::Info(args) => info::run(args, terminal),
         Command::Quantize(args) => quantize::run(args, terminal),
@@ -29,6 +36,46 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, terminal),
         Command::Demo(args) => demo::run(args, terminal),
     }
+}
+
+/// Refuses to replace what is being read.
+fn refuse_input_as_output(inputs: &[&Path], output: &Path) -> Result<(), Failure> {
+    let Ok(output) = output.canonicalize() else {
+        return Ok(());
+    };
+    let same = |input: &&&Path| input.canonicalize().is_ok_and(|input| input == output);
+    match inputs.iter().find(same) {
+        None => Ok(()),
+        Some(input) => {
+            let message = format!(
+                "{}: is both input and output; choose another output",
+                input.display()
+            );
+            Err(Failure::Usage(message))
+        }
+    }
+}
+
+/// Leaves nothing half-written behind when the person ends the command.
+fn clear_when_interrupted(output: &Path) {
+    const INTERRUPTED: i32 = 130;
+    let target = output.canonicalize().unwrap_or_else(|_| output.to_owned());
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => ".".into(),
+    };
+    let clear = move || {
+        let prefix = temporary_prefix();
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                // Nothing to be done about one that stays.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        std::process::exit(INTERRUPTED);
+    };
+    // Where no handler can be set, the command is ended as it would have been.
+    let _ = ctrlc::set_handler(clear);
 }
 
 /// A problem with a file, in the words of the library's own.

@@ -23,7 +23,9 @@ pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
     spinner.set_message("quantizing");
     let device = Device::open(args.device, Software::Avoided)?;
     let method = args.method.into();
-    let table = device.quantize(&matrix.values, matrix.dim, format, method)?;
+    let table = device
+        .quantize(&matrix.values, matrix.dim, format, method)
+        .map_err(|error| Failure::about(&args.input, error))?;
     spinner.set_message("writing");
     let method = qembed::Method::name(method).to_string();
     let file = TableFile { table, method };
@@ -38,6 +40,6 @@ pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
         grouped(matrix.rows as u64 * u64::from(row_bytes)),
         percent_of_f32(row_bytes, matrix.dim as u32),
         device.name(),
-    ));
+    ))?;
     Ok(())
 }

@@ -42,10 +42,10 @@ pub fn run(args: &Verify, terminal: &Terminal) -> Result<(), Failure> {
         .collect();
     for case in failed.iter().take(SHOWN) {
         let failure = case.outcome.failure.as_deref().unwrap_or_default();
-        terminal.print(&format!("failed {}: {failure}", name(case)));
+        terminal.print(&format!("failed {}: {failure}", name(case)))?;
     }
     if failed.len() > SHOWN {
-        terminal.print(&format!("and {} more", failed.len() - SHOWN));
+        terminal.print(&format!("and {} more", failed.len() - SHOWN))?;
     }
     if let Some(path) = &args.json {
         write_json(path, &device, &cases, failed.len())?;
@@ -56,7 +56,7 @@ pub fn run(args: &Verify, terminal: &Terminal) -> Result<(), Failure> {
         device.name(),
         cases.len() - failed.len(),
         failed.len()
-    ));
+    ))?;
     match failed.len() {
         0 => Ok(()),
         failed => Err(Failure::Failed(format!("{failed} cases failed"))),
