@@ -30,9 +30,9 @@ struct Status {
 
 override OUTPUT_F16: bool;
 
-// Whether the index at this position is a row. The one lane that leads its output row reports.
-fn is_row(position: u32, leads: bool) -> bool {
-    let good = indices[position] < table.rows;
+// Whether the index found at this position is a row. The one lane that leads its output row reports.
+fn is_row(index: u32, position: u32, leads: bool) -> bool {
+    let good = index < table.rows;
     if !good && leads {
         atomicAdd(&status.bad_indices, 1u);
         atomicMin(&status.first_position, position);

@@ -5,10 +5,11 @@ fn output_rows() -> u32 {
 }
 
 fn output_quad(position: u32, quad: u32, leads: bool) -> vec4<f32> {
-    if !is_row(position, leads) {
+    let index = indices[position];
+    if !is_row(index, position, leads) {
         return vec4<f32>();
     }
-    let values = row_values(indices[position], quad);
+    let values = row_values(index, quad);
     if !WEIGHTED {
         return values;
     }

@@ -2,10 +2,14 @@
 
 // The largest keys so far and of the row at a position, if that lies before the end and holds a row.
 fn max_row(keys: vec4<u32>, position: u32, end: u32, quad: u32, leads: bool) -> vec4<u32> {
-    if position >= end || !is_row(position, leads) {
+    if position >= end {
         return keys;
     }
-    let values = bitcast<vec4<u32>>(row_values(indices[position], quad));
+    let index = indices[position];
+    if !is_row(index, position, leads) {
+        return keys;
+    }
+    let values = bitcast<vec4<u32>>(row_values(index, quad));
     let images = vec4<u32>(
         ordered(values.x),
         ordered(values.y),

@@ -12,11 +12,15 @@ fn opaque_quad(values: vec4<f32>) -> vec4<f32> {
 
 // The sum so far and the row at a position, if that lies before the end and holds a row.
 fn add_row(sum: vec4<f32>, position: u32, end: u32, quad: u32, leads: bool) -> vec4<f32> {
-    if position >= end || !is_row(position, leads) {
+    if position >= end {
         return sum;
     }
-    let header = row_header(indices[position]);
-    let codes = row_codes(indices[position], quad);
+    let index = indices[position];
+    if !is_row(index, position, leads) {
+        return sum;
+    }
+    let header = row_header(index);
+    let codes = row_codes(index, quad);
     let values = opaque_quad(header.scale * codes + header.bias);
     if WEIGHTED {
         return sum + weights[position] * values;
