@@ -2,7 +2,7 @@
 
 mod common;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use qembed::gpu::DequantizeArgs;
 use qembed::verify::compare;
 use qembed::{Format, Method, PackedTable, shader};
@@ -41,12 +41,7 @@ fn dequantize(criterion: &mut Criterion) {
 
             let mut group =
                 criterion.benchmark_group(format!("{}/dim{dim}", shader::dequantize(format).label));
-            group.throughput(Throughput::Bytes(moved));
-            group.bench_function("dequantize", |bench| {
-                bench
-                    .iter_custom(|times| common::timed(&session, times, |pass| bound.record(pass)));
-            });
-            common::copy(&mut group, &session, moved);
+            common::beside_a_copy(&mut group, &session, moved, |pass| bound.record(pass));
             group.finish();
         }
     }

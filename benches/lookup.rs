@@ -2,7 +2,7 @@
 
 mod common;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use qembed::gpu::{Counts, LookupArgs};
 use qembed::verify::compare;
 use qembed::verify::shapes::Random;
@@ -74,12 +74,7 @@ fn lookup(criterion: &mut Criterion) {
                 indices.len() as u64 * (row_bytes + 4) + 4 * offsets.len() as u64 + output.size();
 
             let mut group = criterion.benchmark_group(format!("{}/dim{dim}", spec.label()));
-            group.throughput(Throughput::Bytes(moved));
-            group.bench_function("lookup", |bench| {
-                bench
-                    .iter_custom(|times| common::timed(&session, times, |pass| bound.record(pass)));
-            });
-            common::copy(&mut group, &session, moved);
+            common::beside_a_copy(&mut group, &session, moved, |pass| bound.record(pass));
             group.finish();
         }
     }

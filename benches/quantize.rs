@@ -2,7 +2,7 @@
 
 mod common;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use qembed::gpu::{QuantizeArgs, TableDesc};
 use qembed::{Format, Method, PackedTable, QuantizeSpec};
 
@@ -50,12 +50,7 @@ fn quantize(criterion: &mut Criterion) {
             let moved = values.size() + table.desc().bytes();
 
             let mut group = criterion.benchmark_group(format!("{}/dim{dim}", spec.label()));
-            group.throughput(Throughput::Bytes(moved));
-            group.bench_function("quantize", |bench| {
-                bench
-                    .iter_custom(|times| common::timed(&session, times, |pass| bound.record(pass)));
-            });
-            common::copy(&mut group, &session, moved);
+            common::beside_a_copy(&mut group, &session, moved, |pass| bound.record(pass));
             group.finish();
         }
     }

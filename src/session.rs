@@ -62,16 +62,16 @@ impl Session {
             Adapters::Any => ("GPU adapter", Rank::Software),
             Adapters::Hardware => ("hardware GPU adapter", Rank::Other),
         };
-        let adapter = available_adapters()
+        let available = available_adapters();
+        // A choice is at fault only where it leaves nothing at all.
+        let chosen = available.is_empty().then(chosen_adapters).flatten();
+        let adapter = available
             .into_iter()
             .filter(|adapter| rank(&adapter.get_info()) >= least)
             // `max_by_key` takes the last of equals; the driver lists its preference first.
             .rev()
             .max_by_key(|adapter| rank(&adapter.get_info()))
-            .ok_or_else(|| Error::NoAdapter {
-                wanted,
-                chosen: chosen_adapters(),
-            })?;
+            .ok_or(Error::NoAdapter { wanted, chosen })?;
         Self::from_adapter(&adapter)
     }
 

@@ -38,11 +38,7 @@ pub fn filled(session: &Session, contents: &[u8]) -> wgpu::Buffer {
 }
 
 /// Records something many times into one submit and waits for it.
-pub fn timed(
-    session: &Session,
-    times: u64,
-    mut record: impl FnMut(&mut wgpu::ComputePass<'_>),
-) -> Duration {
+fn timed(session: &Session, times: u64, record: impl Fn(&mut wgpu::ComputePass<'_>)) -> Duration {
     let start = Instant::now();
     let mut encoder = session.device().create_command_encoder(&Default::default());
     let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -53,11 +49,19 @@ pub fn timed(
     start.elapsed()
 }
 
-/// Benches a copy that moves as many bytes as the kernel beside it, half of them read, half written.
-pub fn copy(group: &mut BenchmarkGroup<'_, WallTime>, session: &Session, moved_bytes: u64) {
+/// Benches a kernel beside a copy that moves as many bytes, half of them read, half written.
+pub fn beside_a_copy(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    session: &Session,
+    moved_bytes: u64,
+    record: impl Fn(&mut wgpu::ComputePass<'_>),
+) {
+    group.throughput(Throughput::Bytes(moved_bytes));
+    group.bench_function("kernel", |bench| {
+        bench.iter_custom(|times| timed(session, times, &record));
+    });
     let bytes = (moved_bytes / 2).next_multiple_of(4);
     let (from, to) = (buffer(session, bytes), buffer(session, bytes));
-    group.throughput(Throughput::Bytes(moved_bytes));
     group.bench_function("copy", |bench| {
         bench.iter_custom(|times| {
             let start = Instant::now();

@@ -132,6 +132,9 @@ impl Lookup {
         extent: &Extent,
     ) -> Result<BoundLookup> {
         let rows = self.output_rows(extent);
+        if rows == 0 {
+            return Ok(BoundLookup { dispatches: vec![] });
+        }
         let counts = filled_buffer(
             self.kernels.device(),
             "qembed.counts",
@@ -141,9 +144,6 @@ impl Lookup {
                 indices: extent.indices as u32,
             }),
         )?;
-        if rows == 0 {
-            return Ok(BoundLookup { dispatches: vec![] });
-        }
         let lanes_per_two_rows = u64::from(lookup_lanes_per_two_rows(
             table.desc().dim,
             self.spec.output,

@@ -76,7 +76,7 @@ fn plain(adapters: &[AdapterInfo], choices: &[(&str, String)]) -> String {
         ));
     }
     for (name, taken) in choices {
-        lines.push(format!("--device {name}: {taken}"));
+        lines.push(format!("device   {name}: {taken}"));
     }
     lines.join("\n")
 }
