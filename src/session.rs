@@ -376,7 +376,7 @@ impl Session {
     /// A storage buffer with these contents; never empty, so that it can be bound.
     pub(crate) fn filled(&self, argument: &'static str, contents: &[u8]) -> Result<wgpu::Buffer> {
         let buffer = self.buffer(argument, contents.len() as u64)?;
-        crate::gpu::checked(&self.device, argument, contents.len() as u64, || {
+        self.checked(argument, contents.len() as u64, || {
             self.queue.write_buffer(&buffer, 0, contents);
         })?;
         Ok(buffer)
@@ -392,7 +392,7 @@ impl Session {
 
     /// Records into one compute pass and submits it.
     pub(crate) fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> Result<()> {
-        crate::gpu::checked(&self.device, "submit", 0, || {
+        self.checked("submit", 0, || {
             let mut encoder = self.device.create_command_encoder(&Default::default());
             record(&mut encoder.begin_compute_pass(&Default::default()));
             self.queue.submit([encoder.finish()]);
@@ -408,7 +408,7 @@ impl Session {
         }
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = crate::gpu::buffer(&self.device, "read-back", size, usage)?;
-        crate::gpu::checked(&self.device, "read-back", size, || {
+        self.checked("read-back", size, || {
             let mut encoder = self.device.create_command_encoder(&Default::default());
             encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, size);
             self.queue.submit([encoder.finish()]);
@@ -433,6 +433,19 @@ impl Session {
             .poll(wgpu::PollType::wait_indefinitely())
             .map_err(|error| self.failed(&error.to_string()))?;
         self.alive()
+    }
+
+    /// Runs something under error scopes. What a lost device says of its objects is that it is lost.
+    fn checked<T>(
+        &self,
+        argument: &'static str,
+        needed_bytes: u64,
+        create: impl FnOnce() -> T,
+    ) -> Result<T> {
+        crate::gpu::checked(&self.device, argument, needed_bytes, create).map_err(|error| {
+            let lost = crate::gpu::alive(&self.device).err();
+            lost.unwrap_or(error)
+        })
     }
 
     fn alive(&self) -> Result<()> {

@@ -8,8 +8,8 @@ use qembed::verify::compare;
 use qembed::verify::shapes::{self, Faults, Shape};
 use qembed::wgpu;
 use qembed::{
-    Bits, Format, LookupSpec, LookupStatus, Output, PackedTable, Pooling, Session, Weighting,
-    reference,
+    Bits, Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, Session,
+    Weighting, reference,
 };
 
 const Q4: Format = Format::affine(Bits::B4);
@@ -208,4 +208,78 @@ fn two_lookups_into_one_arena() {
     assert_eq!(memory[..3], [10.0, 21.0, 32.0]);
     assert_eq!(memory[64..67], [10.0, 20.0, 30.0]);
     assert!(memory[3..64].iter().chain(&memory[67..]).all(|x| *x == 0.0));
+}
+
+/// Two sessions have an instance each, and wgpu numbers buffers by instance.
+#[test]
+fn a_table_of_another_session_is_refused() {
+    let Some(session) = gpu() else { return };
+    let other = Session::new().unwrap();
+    let packed = table(Q4, &[(1.0, 0.0, &[1, 2, 3])]);
+    let (own, foreign) = (
+        session.upload(&packed).unwrap(),
+        other.upload(&packed).unwrap(),
+    );
+    assert_eq!(session.gather(&own, &[0]).unwrap(), [1.0, 2.0, 3.0]);
+    for error in [
+        session.gather(&foreign, &[0]).unwrap_err(),
+        session.dequantize(&foreign).unwrap_err(),
+        session.download(&foreign).unwrap_err(),
+    ] {
+        assert!(
+            matches!(
+                error,
+                Error::Shape {
+                    argument: "table",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+/// Every call on a lost device says that it is lost.
+#[test]
+fn a_lost_device_is_said_to_be_lost() {
+    if gpu().is_none() {
+        return;
+    }
+    let session = Session::new().unwrap();
+    let packed = table(Q4, &[(1.0, 0.0, &[1, 2, 3])]);
+    let uploaded = session.upload(&packed).unwrap();
+    session.gather(&uploaded, &[0]).unwrap();
+    session.device().destroy();
+    for error in [
+        session.gather(&uploaded, &[0]).unwrap_err(),
+        session.download(&uploaded).unwrap_err(),
+        session.upload(&packed).unwrap_err(),
+        session.dequantize(&uploaded).unwrap_err(),
+        session
+            .quantize(&[0.5; 6], 3, Q4, Method::Asym)
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::DeviceLost), "{error}");
+    }
+}
+
+/// Threads share a session.
+#[test]
+fn sessions_are_shared_by_threads() {
+    let Some(session) = gpu() else { return };
+    let packed = table(Q4, &[(1.0, 0.0, &[1, 2, 3]), (2.0, 0.5, &[4, 5, 6])]);
+    let uploaded = session.upload(&packed).unwrap();
+    let rows = packed.dequantize();
+    std::thread::scope(|scope| {
+        for thread in 0..4u32 {
+            let (uploaded, rows) = (&uploaded, &rows);
+            scope.spawn(move || {
+                for i in 0..20 {
+                    let index = (thread + i) % 2;
+                    let got = session.gather(uploaded, &[index]).unwrap();
+                    assert_eq!(got, rows[3 * index as usize..][..3]);
+                }
+            });
+        }
+    });
 }

@@ -16,5 +16,5 @@ pub use kernels::{Kernels, KernelsOptions};
 pub use lookup::{BoundLookup, Counts, Lookup, LookupArgs};
 pub use quantize::{BoundQuantize, Quantize, QuantizeArgs};
 #[cfg(feature = "session")]
-pub(crate) use scope::{buffer, checked};
+pub(crate) use scope::{alive, buffer, checked};
 pub use table::{Table, TableBuffers, TableDesc};

@@ -95,7 +95,7 @@ pub(crate) fn buffer(
 
 /// # Errors
 /// [`Error::DeviceLost`] where the device no longer creates anything.
-pub(super) fn alive(device: &wgpu::Device) -> Result<()> {
+pub(crate) fn alive(device: &wgpu::Device) -> Result<()> {
     filled_buffer(device, "qembed.alive", wgpu::BufferUsages::UNIFORM, &[0; 4]).map(drop)
 }
 
