@@ -18,23 +18,23 @@ fn dequantize(
     @builtin(local_invocation_index) local: u32,
 ) {
     let lane = group_number(group) * WORKGROUP + local;
-    let quads = quads_per_row();
-    let row = lane / quads;
+    let lanes = lanes_per_row();
+    let row = lane / lanes;
     if row >= range.rows {
         return;
     }
-    let column = lane % quads * 4u;
-    let quad = row_values(range.first_row + row, lane % quads);
+    let column = lane % lanes * 4u;
+    let columns = row_values(range.first_row + row, column);
     let at = row * table.dim + column;
     let left = table.dim - column;
-    values[at] = quad.x;
+    values[at] = columns.x;
     if left > 1u {
-        values[at + 1u] = quad.y;
+        values[at + 1u] = columns.y;
     }
     if left > 2u {
-        values[at + 2u] = quad.z;
+        values[at + 2u] = columns.z;
     }
     if left > 3u {
-        values[at + 3u] = quad.w;
+        values[at + 3u] = columns.w;
     }
 }

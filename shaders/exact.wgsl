@@ -102,6 +102,12 @@ fn div_rn(a: f32, b: f32) -> f32 {
     return bitcast<f32>(sign | (u32(exponent) << 23u) | (quotient & 0x7fffffu));
 }
 
+// x / 2, exact; what is no longer normal becomes 0.
+fn halved(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    return bitcast<f32>(select(0u, bits - 0x00800000u, (bits & EXPONENT) > 0x00800000u));
+}
+
 // The f16 in the low half of a word, in f32; exact.
 fn f16_to_f32(half: u32) -> f32 {
     let magnitude = half & 0x7fffu;

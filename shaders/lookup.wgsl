@@ -1,7 +1,7 @@
 // Look rows up and pool them: the driver. One of lookup_gather.wgsl, lookup_sum.wgsl and
-// lookup_max.wgsl supplies output_rows() and output_quad().
+// lookup_max.wgsl supplies output_rows() and output_columns().
 //
-// Grid: a lane owns four columns of one output row (a quad) and walks the row's indices alone, so
+// Grid: a lane owns four columns of one output row and walks the row's indices alone, so
 // the order of summation depends on nothing but the bag. Where f16 rows have an odd length,
 // neighbouring rows share a word; there a lane owns one word of output, two columns.
 //
@@ -44,8 +44,7 @@ fn store_word(word: u32, low: f32, high: f32) {
     output[word] = f32_to_f16(low) | (f32_to_f16(high) << 16u);
 }
 
-fn store_quad(row: u32, quad: u32, values: vec4<f32>) {
-    let column = 4u * quad;
+fn store_columns(row: u32, column: u32, values: vec4<f32>) {
     let at = row * table.dim + column;
     let left = table.dim - column;
     if OUTPUT_F16 {
@@ -76,18 +75,14 @@ fn write_word(word: u32) {
     }
     let row = first / table.dim;
     let column = first % table.dim;
-    let low = output_quad(row, column / 4u, column == 0u);
+    let values = output_columns(row, column, column == 0u);
     var high = 0.0;
-    if column + 1u == table.dim {
-        if first + 1u < elements {
-            high = output_quad(row + 1u, 0u, true).x;
-        }
-    } else if column % 4u == 3u {
-        high = output_quad(row, (column + 1u) / 4u, false).x;
-    } else {
-        high = low[column % 4u + 1u];
+    if column + 1u < table.dim {
+        high = values.y;
+    } else if first + 1u < elements {
+        high = output_columns(row + 1u, 0u, true).x;
     }
-    store_word(word, low[column % 4u], high);
+    store_word(word, values.x, high);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -100,10 +95,10 @@ fn lookup(
         write_word(lane);
         return;
     }
-    let quads = quads_per_row();
-    let row = lane / quads;
-    let quad = lane % quads;
+    let lanes = lanes_per_row();
+    let row = lane / lanes;
+    let column = lane % lanes * 4u;
     if row < output_rows() {
-        store_quad(row, quad, output_quad(row, quad, quad == 0u));
+        store_columns(row, column, output_columns(row, column, column == 0u));
     }
 }

@@ -27,7 +27,8 @@ fn bag_range(bag: u32, leads: bool) -> vec2<u32> {
     return vec2<u32>();
 }
 
-// Whether a walk that got to a position ended where it should. The uniform keeps a compiler from
+// Whether a walk that got to a position ended where it should; where not, every lane reports it, because
+// those that share a bag need not have got equally far. The uniform keeps a compiler from
 // concluding it from the loop's condition.
 fn is_walked(position: u32, end: u32) -> bool {
     return position + table.zero >= end;

@@ -4,12 +4,12 @@ fn output_rows() -> u32 {
     return counts.indices;
 }
 
-fn output_quad(position: u32, quad: u32, leads: bool) -> vec4<f32> {
+fn output_columns(position: u32, column: u32, leads: bool) -> vec4<f32> {
     let index = indices[position];
     if !is_row(index, position, leads) {
         return vec4<f32>();
     }
-    let values = row_values(index, quad);
+    let values = row_values(index, column);
     if !WEIGHTED {
         return values;
     }

@@ -1,7 +1,7 @@
 // Pooling max, on the ordered integer image of the values: exact, and NaN wins.
 
 // The largest keys so far and of the row at a position, if that lies before the end and holds a row.
-fn max_row(keys: vec4<u32>, position: u32, end: u32, quad: u32, leads: bool) -> vec4<u32> {
+fn max_row(keys: vec4<u32>, position: u32, end: u32, column: u32, leads: bool) -> vec4<u32> {
     if position >= end {
         return keys;
     }
@@ -9,7 +9,7 @@ fn max_row(keys: vec4<u32>, position: u32, end: u32, quad: u32, leads: bool) -> 
     if !is_row(index, position, leads) {
         return keys;
     }
-    let values = bitcast<vec4<u32>>(row_values(index, quad));
+    let values = bitcast<vec4<u32>>(row_values(index, column));
     let images = vec4<u32>(
         ordered(values.x),
         ordered(values.y),
@@ -19,20 +19,20 @@ fn max_row(keys: vec4<u32>, position: u32, end: u32, quad: u32, leads: bool) -> 
     return max(keys, images);
 }
 
-fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
+fn output_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
     let range = bag_range(bag, leads);
     // Key 0 is the image of no value: ordered() makes every NaN positive.
     var keys = vec4<u32>();
     var position = range.x;
     while position < range.y {
-        keys = max_row(keys, position, range.y, quad, leads);
-        keys = max_row(keys, position + 1u, range.y, quad, leads);
-        keys = max_row(keys, position + 2u, range.y, quad, leads);
-        keys = max_row(keys, position + 3u, range.y, quad, leads);
+        keys = max_row(keys, position, range.y, column, leads);
+        keys = max_row(keys, position + 1u, range.y, column, leads);
+        keys = max_row(keys, position + 2u, range.y, column, leads);
+        keys = max_row(keys, position + 3u, range.y, column, leads);
         position += STEP;
     }
     if !is_walked(position, range.y) {
-        report_bag(bag, leads);
+        report_bag(bag, true);
         return vec4<f32>();
     }
     if keys.x == 0u {

@@ -1,17 +1,17 @@
 // Pooling sum and mean. Order of summation: chunks of 64 consecutive indices of the bag, each
-// summed in order, then the chunks' sums in order. Each value is opaque before it is added, so that no
-// compiler adds its bias to the sum apart.
+// summed in order, then the chunks' sums in order. Values and sums are opaque, so that no compiler adds
+// a value's bias apart or takes the additions in another order.
 
 override MEAN: bool;
 
 const CHUNK: u32 = 64u;
 
-fn opaque_quad(values: vec4<f32>) -> vec4<f32> {
+fn opaque_columns(values: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(values) ^ vec4<u32>(table.zero));
 }
 
 // The sum so far and the row at a position, if that lies before the end and holds a row.
-fn add_row(sum: vec4<f32>, position: u32, end: u32, quad: u32, leads: bool) -> vec4<f32> {
+fn add_row(sum: vec4<f32>, position: u32, end: u32, column: u32, leads: bool) -> vec4<f32> {
     if position >= end {
         return sum;
     }
@@ -20,15 +20,15 @@ fn add_row(sum: vec4<f32>, position: u32, end: u32, quad: u32, leads: bool) -> v
         return sum;
     }
     let header = row_header(index);
-    let codes = row_codes(index, quad);
-    let values = opaque_quad(header.scale * codes + header.bias);
+    let codes = row_codes(index, column);
+    let values = opaque_columns(header.scale * codes + header.bias);
     if WEIGHTED {
-        return sum + weights[position] * values;
+        return opaque_columns(sum + weights[position] * values);
     }
-    return sum + values;
+    return opaque_columns(sum + values);
 }
 
-fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
+fn output_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
     let range = bag_range(bag, leads);
     var total = vec4<f32>();
     var position = range.x;
@@ -36,17 +36,17 @@ fn output_quad(bag: u32, quad: u32, leads: bool) -> vec4<f32> {
         let stop = min(position + CHUNK, range.y);
         var chunk = vec4<f32>();
         while position < stop {
-            chunk = add_row(chunk, position, stop, quad, leads);
-            chunk = add_row(chunk, position + 1u, stop, quad, leads);
-            chunk = add_row(chunk, position + 2u, stop, quad, leads);
-            chunk = add_row(chunk, position + 3u, stop, quad, leads);
+            chunk = add_row(chunk, position, stop, column, leads);
+            chunk = add_row(chunk, position + 1u, stop, column, leads);
+            chunk = add_row(chunk, position + 2u, stop, column, leads);
+            chunk = add_row(chunk, position + 3u, stop, column, leads);
             position += STEP;
         }
-        total += chunk;
+        total = opaque_columns(total + chunk);
         position = min(position, stop);
     }
     if !is_walked(position, range.y) {
-        report_bag(bag, leads);
+        report_bag(bag, true);
         return vec4<f32>();
     }
     if MEAN && range.x < range.y {

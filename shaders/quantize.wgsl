@@ -56,7 +56,7 @@ fn magnitude(x: f32) -> u32 {
 
 // Whether high - low rounds to infinity: half of it reaches 2^127.
 fn span_overflows(low: f32, high: f32) -> bool {
-    return magnitude(sub_rn(mul_rn(high, 0.5), mul_rn(low, 0.5))) >= 0x7f000000u;
+    return magnitude(sub_rn(halved(high), halved(low))) >= 0x7f000000u;
 }
 
 // PyTorch's 8-bit operator; f32 header.

@@ -28,6 +28,6 @@ fn group_number(group: vec3<u32>) -> u32 {
 }
 
 // Lanes that one row needs at four columns a lane.
-fn quads_per_row() -> u32 {
+fn lanes_per_row() -> u32 {
     return (table.dim + 3u) / 4u;
 }

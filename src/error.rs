@@ -67,7 +67,7 @@ pub enum Error {
         value: f32,
     },
 
-    /// A combination that no kernel computes.
+    /// What no kernel computes, or not on this device.
     #[error("{what} is not supported: {instead}")]
     Unsupported {
         /// The combination.

@@ -63,8 +63,7 @@ impl Session {
             Adapters::Hardware => ("hardware GPU adapter", Rank::Other),
         };
         let available = available_adapters();
-        // A choice is at fault only where it leaves nothing at all.
-        let chosen = available.is_empty().then(chosen_adapters).flatten();
+        let chosen = available.is_empty().then(fault_of_choice).flatten();
         let adapter = available
             .into_iter()
             .filter(|adapter| rank(&adapter.get_info()) >= least)
@@ -205,6 +204,8 @@ impl Session {
                 },
             )?;
             self.submit(|pass| bound.record(pass))?;
+            // One part at a time in the device's memory.
+            self.wait()?;
         }
         let words = self.read(&status, 0, size_of::<QuantizeStatus>() as u64)?;
         Ok((
@@ -216,7 +217,7 @@ impl Session {
     /// Every value of a table, `[rows, dim]`, row-major; the reference's bits.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    /// [`Error::Shape`] for a table of another session, [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn dequantize(&self, table: &Table) -> Result<Vec<f32>> {
         let desc = table.desc();
         let kernel = self.kernels.dequantize(desc.format)?;
@@ -241,7 +242,7 @@ impl Session {
     /// The rows at `indices`, `[indices, dim]`; the reference's bits.
     ///
     /// # Errors
-    /// [`Error::IndexOutOfRange`]; [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    /// [`Error::IndexOutOfRange`]; [`Error::Shape`] for a table of another session; [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn gather(&self, table: &Table, indices: &[u32]) -> Result<Vec<f32>> {
         let request = LookupRequest {
             pooling: Pooling::None,
@@ -257,8 +258,9 @@ impl Session {
     /// Pools the rows of every bag, `[bags, dim]`; `offsets` has bags + 1 entries.
     ///
     /// # Errors
-    /// [`Error::IndexOutOfRange`], [`Error::Offsets`]; [`Error::Limit`], [`Error::OutOfMemory`],
-    /// [`Error::DeviceLost`].
+    /// [`Error::IndexOutOfRange`], [`Error::Offsets`]; [`Error::Unsupported`] for a bag longer than the
+    /// driver walks; [`Error::Shape`] for a table of another session; [`Error::Limit`],
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn pool(
         &self,
         table: &Table,
@@ -280,7 +282,8 @@ impl Session {
     /// Any lookup.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a weighted max, [`Error::Shape`] where lengths do not fit;
+    /// [`Error::Unsupported`] for a weighted max and for a bag longer than the driver walks,
+    /// [`Error::Shape`] where lengths do not fit and for a table of another session;
     /// [`Error::IndexOutOfRange`] and [`Error::Offsets`] unless they are to be skipped;
     /// [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn lookup(&self, table: &Table, request: LookupRequest<'_>) -> Result<Looked> {
@@ -364,9 +367,7 @@ impl Session {
     /// output ends within a word.
     fn chunks(&self, rows: u32, row_bytes: u64) -> impl Iterator<Item = Range<u32>> + use<> {
         let limits = self.device.limits();
-        let most = limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size);
+        let most = crate::gpu::max_binding_bytes(&limits).min(limits.max_buffer_size);
         let chunk = (most / row_bytes).clamp(2, 1 << 31) as u32 & !1;
         (0..rows)
             .step_by(chunk as usize)
@@ -483,14 +484,16 @@ fn rank(info: &wgpu::AdapterInfo) -> Rank {
     }
 }
 
-/// wgpu's environment variables that choose among adapters.
-const CHOOSING: [&str; 2] = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"];
-
-/// Those that are set, as a person would write them.
-fn chosen_adapters() -> Option<String> {
-    let set = CHOOSING.map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
-    let set: Vec<_> = set.into_iter().flatten().collect();
-    (!set.is_empty()).then(|| set.join(" "))
+/// wgpu's environment variables that choose among adapters, where they leave none of those there are.
+fn fault_of_choice() -> Option<String> {
+    let chosen = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"].map(|name| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+        Some(format!("{name}={value}"))
+    });
+    let chosen: Vec<_> = chosen.into_iter().flatten().collect();
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    (!chosen.is_empty() && !all.is_empty()).then(|| chosen.join(" "))
 }
 
 /// Adapters of the backends built in, filtered by wgpu's environment variables.

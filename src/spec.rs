@@ -208,8 +208,9 @@ pub struct LookupStatus {
     pub bad_indices: u32,
     /// Position in `indices` of the first of them; `u32::MAX` where there is none.
     pub first_position: u32,
-    /// Bags whose offsets decrease or pass the end; and bags that the driver did not let the kernel walk
-    /// to their end (llvmpipe ends a loop after 65535 iterations: bags of about 230 thousand indices).
+    /// Bags whose offsets decrease or pass the end. Also bags that the driver did not let the kernel walk
+    /// to their end, which may count several times, and whose output means nothing (llvmpipe ends a
+    /// lane's loops after 65535 iterations together: bags of about 230 thousand indices).
     pub bad_bags: u32,
     /// The first of them; `u32::MAX` where there is none.
     pub first_bag: u32,

@@ -522,3 +522,41 @@ fn long_bags_are_whole_or_reported() {
         }
     }
 }
+
+/// f16 rows of an odd length share words, and a lane may walk two bags.
+#[test]
+fn long_bags_of_shared_words_are_whole_or_reported() {
+    let Some(session) = gpu() else { return };
+    let packed = table(Q8, &[(0.0, 0.25, &[0; 15]), (0.0, 1.0, &[0; 15])]);
+    let uploaded = session.upload(&packed).unwrap();
+    for (first, second) in [
+        (0, 150_000u32),
+        (150_000, 150_000),
+        (220_000, 20_000),
+        (220_000, 220_000),
+    ] {
+        let (indices, offsets) = (
+            vec![0; (first + second) as usize],
+            [0, first, first + second],
+        );
+        let request = LookupRequest {
+            output: Output::F16,
+            out_of_range: OutOfRange::Skip,
+            ..request(Pooling::Mean, &indices, &offsets)
+        };
+        let looked = session.lookup(&uploaded, request).unwrap();
+        let values = looked.values.into_f32();
+        let mean = |length| if length == 0 { 0.0 } else { 0.25 };
+        let whole = values[..15].iter().all(|x| *x == mean(first))
+            && values[15..].iter().all(|x| *x == mean(second));
+        assert!(
+            whole || looked.status.bad_bags > 0,
+            "{first} and {second}: {values:?}"
+        );
+        assert!(
+            whole || first + second > 230_000,
+            "{first} and {second}: {:?}",
+            looked.status
+        );
+    }
+}

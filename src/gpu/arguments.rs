@@ -22,6 +22,14 @@ pub(super) struct Range<'a> {
     size: NonZeroU64,
 }
 
+/// Kernels address words with 32 bits and count elements below 2^31.
+const MAX_BYTES: u64 = 1 << 32;
+
+/// The largest range that a kernel takes on a device.
+pub(crate) fn max_binding_bytes(limits: &wgpu::Limits) -> u64 {
+    limits.max_storage_buffer_binding_size.min(MAX_BYTES)
+}
+
 /// Bytes in a range that the caller gave.
 ///
 /// # Errors
@@ -122,13 +130,12 @@ pub(super) fn check_binding_size(
             available: limits.max_storage_buffer_binding_size,
         });
     }
-    // Kernels address words with 32 bits and count elements below 2^31.
-    if bytes > 1 << 32 {
+    if bytes > MAX_BYTES {
         return Err(Error::Limit {
             argument: name,
             name: "32-bit addresses (bytes)",
             needed: bytes,
-            available: 1 << 32,
+            available: MAX_BYTES,
         });
     }
     Ok(())

@@ -65,7 +65,7 @@ impl Dequantize {
     /// Checks every argument and binds them.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] for a table of another format and rows outside it, and what is wrong with
+    /// [`crate::Error::Shape`] for a table of other kernels or another format and rows outside it, and what is wrong with
     /// the range; [`crate::Error::Limit`]; [`crate::Error::DeviceLost`].
     ///
     /// # Cost

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Table;
-use super::arguments::{Dispatch, Range, Work, check_table, missing, range_bytes, status_range};
+use super::arguments::{
+    Dispatch, Range, Work, check_table, max_binding_bytes, missing, range_bytes, status_range,
+};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
@@ -99,7 +101,7 @@ impl Lookup {
     /// Checks every argument and binds them.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a table of another format and for ranges that the spec does not take or
+    /// [`Error::Shape`] for a table of another format or of other kernels and for ranges that the spec does not take or
     /// misses; [`Error::BufferTooSmall`], [`Error::BufferUsage`], [`Error::Misaligned`],
     /// [`Error::Aliased`], [`Error::Limit`] for ranges; [`Error::DeviceLost`].
     ///
@@ -234,11 +236,7 @@ impl Lookup {
 
     /// What the ranges hold where the counts come from the device: at least one row of output.
     fn capacity(&self, table: &Table, args: &LookupArgs<'_>) -> Result<Extent> {
-        let most = self
-            .kernels
-            .limits()
-            .max_storage_buffer_binding_size
-            .min(1 << 32);
+        let most = max_binding_bytes(self.kernels.limits());
         let words = |name, binding: &Option<wgpu::BufferBinding<'_>>, least: u64| {
             let binding = binding.as_ref().ok_or_else(|| missing(name))?;
             let got_bytes = range_bytes(name, binding)?;

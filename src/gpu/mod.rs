@@ -11,6 +11,8 @@ mod quantize;
 mod scope;
 mod table;
 
+#[cfg(feature = "session")]
+pub(crate) use arguments::max_binding_bytes;
 pub use dequantize::{BoundDequantize, Dequantize, DequantizeArgs};
 pub use kernels::{Kernels, KernelsOptions};
 pub use lookup::{BoundLookup, Counts, Lookup, LookupArgs};

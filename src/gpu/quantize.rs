@@ -68,7 +68,7 @@ impl Quantize {
     /// Checks every argument and binds them. The table's rows are written, the others left alone.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a table of another format or dim and rows outside it, and what is
+    /// [`Error::Shape`] for a table of other kernels or another format or dim and rows outside it, and what is
     /// wrong with a range; [`Error::Limit`]; [`Error::DeviceLost`].
     ///
     /// # Cost

@@ -1,8 +1,10 @@
 //! Writes a file whole or not at all.
 
 use std::fs::{File, Permissions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use super::{file_error, os_error};
 use crate::Result;
@@ -10,8 +12,13 @@ use crate::Result;
 const CANNOT: &str = "cannot be written";
 
 /// How the temporary files of this process begin, so that somebody who ends it can clear them away.
-pub fn temporary_prefix() -> String {
-    format!(".qembed-{}-", std::process::id())
+pub fn temporary_prefix() -> &'static str {
+    // The process's number alone may be another container's too.
+    static PREFIX: LazyLock<String> = LazyLock::new(|| {
+        let token = RandomState::new().hash_one(std::process::id());
+        format!(".qembed-{token:016x}-")
+    });
+    &PREFIX
 }
 
 /// Says, before the work is done, whether its result could be written.
@@ -81,10 +88,11 @@ fn create(path: &Path) -> Result<(tempfile::NamedTempFile, PathBuf)> {
             "cannot be written: its folder does not exist",
         ));
     }
-    let prefix = temporary_prefix();
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix);
-    if let Some(permissions) = first_permissions() {
+    builder.prefix(temporary_prefix());
+    // Those of the file that it replaces, lest it be read by others meanwhile.
+    let permissions = target.metadata().map(|existing| existing.permissions());
+    if let Some(permissions) = permissions.ok().or_else(first_permissions) {
         builder.permissions(permissions);
     }
     // The kind alone: `tempfile` adds the temporary name to its errors.

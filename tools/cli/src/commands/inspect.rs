@@ -9,9 +9,13 @@ use crate::args::Inspect;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
+/// Characters shown of what a file says of its method.
+const SHOWN: usize = 64;
+
 /// Runs the command.
 pub fn run(args: &Inspect, terminal: &Terminal) -> Result<(), Failure> {
     let file = TableFile::load(&args.table)?;
+    let method: String = file.method.escape_debug().take(SHOWN).collect();
     let table = &file.table;
     let format = table.format();
     let row_bytes = format.row_bytes(table.dim());
@@ -26,7 +30,7 @@ pub fn run(args: &Inspect, terminal: &Terminal) -> Result<(), Failure> {
                 "format": format.label(),
                 "bits": format.bits().count(),
                 "params": format.params().name(),
-                "method": file.method,
+                "method": method,
                 "row_bytes": row_bytes,
                 "bytes": table.bytes().len(),
                 "percent_of_f32": (percent * 100.0).round() / 100.0,
@@ -44,7 +48,7 @@ pub fn run(args: &Inspect, terminal: &Terminal) -> Result<(), Failure> {
                 "format   {format}: codes of {} bits, {} scale and bias, method {}",
                 format.bits().count(),
                 format.params().name(),
-                file.method
+                method
             ),
             format!(
                 "size     {} bytes, {row_bytes} a row, {percent:.2} % of f32",

@@ -65,17 +65,20 @@ fn clear_when_interrupted(output: &Path) {
         _ => ".".into(),
     };
     let clear = move || {
-        let prefix = temporary_prefix();
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(temporary_prefix())
+            {
                 // Nothing to be done about one that stays.
                 let _ = std::fs::remove_file(entry.path());
             }
         }
         std::process::exit(INTERRUPTED);
     };
-    // Where no handler can be set, the command is ended as it would have been.
-    let _ = ctrlc::set_handler(clear);
+    // Where a signal is ignored (nohup) it stays so, and the command goes on.
+    let _ = ctrlc::try_set_handler(clear);
 }
 
 /// A problem with a file, in the words of the library's own.
