@@ -363,12 +363,14 @@ impl Session {
         Ok((words, part.status_in_whole(status, rows.start)))
     }
 
-    /// Splits rows so that each part fits one binding: an even number of rows, so that no part of f16
-    /// output ends within a word.
+    /// Splits rows so that what each part has for every row fits one binding: `row_bytes`, and an index
+    /// or an offset, of which there is one more. An even number of rows, so that no part of f16 output
+    /// ends within a word.
     fn chunks(&self, rows: u32, row_bytes: u64) -> impl Iterator<Item = Range<u32>> + use<> {
         let limits = self.device.limits();
         let most = crate::gpu::max_binding_bytes(&limits).min(limits.max_buffer_size);
-        let chunk = (most / row_bytes).clamp(2, 1 << 31) as u32 & !1;
+        let fitting = (most / row_bytes).min(most / 4 - 1);
+        let chunk = fitting.clamp(2, 1 << 31) as u32 & !1;
         (0..rows)
             .step_by(chunk as usize)
             .map(move |start| start..start.saturating_add(chunk).min(rows))

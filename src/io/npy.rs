@@ -113,6 +113,9 @@ fn open(path: &Path) -> Result<Npy> {
     let mut reader = BufReader::with_capacity(1 << 20, file);
     check_header(path, &mut reader)?;
     let header = npyz::NpyHeader::from_reader(&mut reader).map_err(unreadable)?;
+    if header.uses_pickled_array() {
+        return Err(file_error(path, "holds Python objects; needed numbers"));
+    }
     let start = reader.stream_position().map_err(unreadable)?;
     let item = header.dtype().num_bytes().unwrap_or(0) as u64;
     let elements = header

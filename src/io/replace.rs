@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -67,6 +67,14 @@ fn create(path: &Path) -> Result<(tempfile::NamedTempFile, PathBuf)> {
             path,
             "is not a regular file; choose another output",
         ));
+    }
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(file_error(path, "names a folder; choose another output"));
+    }
+    if let Err(error) = path.symlink_metadata()
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(os_error(path, CANNOT, &error));
     }
     let target = match path.canonicalize() {
         Ok(target) => target,

@@ -28,9 +28,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Usage(message) | Self::Failed(message)) = self;
-        // One line, whatever a name or a library put into it.
+        // One line of a reasonable length, whatever a name or a file put into it.
+        const LONGEST: usize = 2000;
         let words: Vec<_> = message.split_whitespace().collect();
-        f.write_str(&words.join(" ").replace(char::is_control, "?"))
+        let line = words.join(" ").replace(char::is_control, "?");
+        f.write_str(&line.chars().take(LONGEST).collect::<String>())
     }
 }
 

@@ -19,9 +19,12 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if !error.use_stderr() => {
-            // Help and version; nothing to do about a closed pipe.
-            let _ = error.print();
-            return ExitCode::SUCCESS;
+            let text = error.render().to_string();
+            let terminal = Terminal::plain();
+            return match terminal.print(text.trim_end()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => fail(&terminal, &failure),
+            };
         }
         Err(error) => return fail(&Terminal::plain(), &Failure::from(error)),
     };

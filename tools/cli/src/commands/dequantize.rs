@@ -12,7 +12,10 @@ pub fn run(args: &Dequantize, terminal: &Terminal) -> Result<(), Failure> {
     let spinner = terminal.spinner("dequantizing");
     let table = TableFile::load(&args.table)?.table;
     let device = Device::open(args.device, Software::Avoided)?;
-    let values = device.upload(&table)?.dequantize()?;
+    let values = device
+        .upload(&table)
+        .and_then(|table| table.dequantize())
+        .map_err(|error| Failure::about(&args.table, error))?;
     let shape = [table.rows() as usize, table.dim() as usize];
     npy::write_f32(&args.output, &shape, &values)?;
     spinner.finish_and_clear();

@@ -62,9 +62,7 @@ fn json(adapters: &[AdapterInfo], choices: &[(&str, String)]) -> String {
 fn plain(adapters: &[AdapterInfo], choices: &[(&str, String)]) -> String {
     let mut lines = vec![format!("qembed {}", env!("CARGO_PKG_VERSION"))];
     if adapters.is_empty() {
-        lines.push(
-            "no graphics adapter (Debian, Ubuntu: apt-get install mesa-vulkan-drivers)".into(),
-        );
+        lines.push("no graphics adapter".into());
     }
     for info in adapters {
         let kind = format!("{:?}", info.device_type);

@@ -48,8 +48,8 @@ pub fn run(args: &Lookup, terminal: &Terminal) -> Result<(), Failure> {
         out_of_range,
     };
     let looked = device
-        .upload(&table)?
-        .lookup(request)
+        .upload(&table)
+        .and_then(|table| table.lookup(request))
         .map_err(|error| named(args, error))?;
     let dim = table.dim() as usize;
     let rows = match &offsets {
@@ -159,15 +159,13 @@ fn one_dimension(path: &Path, shape: &[usize]) -> Result<(), Failure> {
     }
 }
 
-/// Says in which file a bad index or a bad bag stands.
+/// Says which file is at fault: that of a bad index, that of a bad bag, or the table.
 fn named(args: &Lookup, error: qembed::Error) -> Failure {
-    let file = match &error {
-        qembed::Error::IndexOutOfRange { .. } => Some(&args.indices),
-        qembed::Error::Offsets { .. } => args.offsets.as_ref(),
-        _ => None,
+    use qembed::Error::{IndexOutOfRange, Offsets, Unsupported};
+    let path = match (&error, &args.offsets) {
+        (IndexOutOfRange { .. }, _) => &args.indices,
+        (Offsets { .. } | Unsupported { .. }, Some(offsets)) => offsets,
+        _ => &args.table,
     };
-    match file {
-        Some(path) => Failure::about(path, error),
-        None => error.into(),
-    }
+    Failure::about(path, error)
 }

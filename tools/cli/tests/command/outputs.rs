@@ -18,6 +18,9 @@ fn outputs_that_cannot_be_written() {
     quantize(&s(folder.0.path())).fails(1, &["not a regular file"]);
     let (under, names) = (s(&folder.path("w.npy/t.safetensors")), folder.names());
     quantize(&under).fails(1, &["w.npy/t.safetensors", "cannot be written"]);
+    let long = s(&folder.path(&"x".repeat(300)));
+    quantize(&long).fails(1, &["cannot be written", "too long"]);
+    quantize(&s(&folder.path("new/"))).fails(1, &["new/", "names a folder"]);
     assert_eq!(folder.names(), names);
 }
 
@@ -76,13 +79,15 @@ fn permissions_and_links() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error() {
-    let command = format!("{} info > /dev/full", env!("CARGO_BIN_EXE_qembed"));
-    let output = Command::new("bash")
-        .args(["-c", &command])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"));
+    for args in ["info", "--help"] {
+        let command = format!("{} {args} > /dev/full", env!("CARGO_BIN_EXE_qembed"));
+        let output = Command::new("bash")
+            .args(["-c", &command])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"));
+    }
 }
 
 /// An output that is an input would be gone.
