@@ -1,9 +1,12 @@
 //! The blocking convenience: owns a device, uploads, submits, waits, reads back.
 
+mod adapters;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use adapters::Adapters;
 use half::f16;
 
 use crate::format::check_dim;
@@ -32,16 +35,6 @@ pub struct Session {
     lost: Arc<AtomicBool>,
 }
 
-/// Which adapters a session takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Adapters {
-    /// Hardware first, software where there is none.
-    #[default]
-    Any,
-    /// Hardware alone.
-    Hardware,
-}
-
 impl Session {
     /// Opens the best adapter: hardware before software.
     ///
@@ -58,20 +51,7 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub fn open(adapters: Adapters) -> Result<Self> {
-        let (wanted, least) = match adapters {
-            Adapters::Any => ("GPU adapter", Rank::Software),
-            Adapters::Hardware => ("hardware GPU adapter", Rank::Other),
-        };
-        let available = available_adapters();
-        let chosen = available.is_empty().then(fault_of_choice).flatten();
-        let adapter = available
-            .into_iter()
-            .filter(|adapter| rank(&adapter.get_info()) >= least)
-            // `max_by_key` takes the last of equals; the driver lists its preference first.
-            .rev()
-            .max_by_key(|adapter| rank(&adapter.get_info()))
-            .ok_or(Error::NoAdapter { wanted, chosen })?;
-        Self::from_adapter(&adapter)
+        Self::from_adapter(&adapters::best(adapters)?)
     }
 
     /// Opens a device on an adapter, with all the limits that it offers.
@@ -96,7 +76,7 @@ impl Session {
 
     /// The adapters that [`Session::open`] chooses from.
     pub fn adapters() -> Vec<wgpu::AdapterInfo> {
-        available_adapters()
+        adapters::available()
             .iter()
             .map(wgpu::Adapter::get_info)
             .collect()
@@ -464,49 +444,4 @@ impl Session {
             Ok(()) => Error::Device(problem.into()),
         }
     }
-}
-
-/// How much an adapter is preferred.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Software,
-    Other,
-    Virtual,
-    Integrated,
-    Discrete,
-}
-
-fn rank(info: &wgpu::AdapterInfo) -> Rank {
-    match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => Rank::Discrete,
-        wgpu::DeviceType::IntegratedGpu => Rank::Integrated,
-        wgpu::DeviceType::VirtualGpu => Rank::Virtual,
-        wgpu::DeviceType::Other => Rank::Other,
-        wgpu::DeviceType::Cpu => Rank::Software,
-    }
-}
-
-/// wgpu's environment variables that choose among adapters, where they leave none of those there are.
-fn fault_of_choice() -> Option<String> {
-    let chosen = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"].map(|name| {
-        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
-        Some(format!("{name}={value}"))
-    });
-    let chosen: Vec<_> = chosen.into_iter().flatten().collect();
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    (!chosen.is_empty() && !all.is_empty()).then(|| chosen.join(" "))
-}
-
-/// Adapters of the backends built in, filtered by wgpu's environment variables.
-fn available_adapters() -> Vec<wgpu::Adapter> {
-    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    let backends = descriptor.backends;
-    let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
-    if let Ok(name) = std::env::var("WGPU_ADAPTER_NAME") {
-        let name = name.to_lowercase();
-        adapters.retain(|adapter| adapter.get_info().name.to_lowercase().contains(&name));
-    }
-    adapters
 }
