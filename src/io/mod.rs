@@ -11,7 +11,7 @@ mod table_file;
 
 use std::path::Path;
 
-pub use replace::{check_writable, replace, temporary_prefix};
+pub use replace::{abandon, check_writable, replace};
 pub use table_file::TableFile;
 
 use crate::format::check_dim;

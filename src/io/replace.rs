@@ -1,24 +1,48 @@
 //! Writes a file whole or not at all.
 
 use std::fs::{File, Permissions};
-use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::NamedTempFile;
 
 use super::{file_error, os_error};
 use crate::Result;
 
 const CANNOT: &str = "cannot be written";
 
-/// How the temporary files of this process begin, so that somebody who ends it can clear them away.
-pub fn temporary_prefix() -> &'static str {
-    // The process's number alone may be another container's too.
-    static PREFIX: LazyLock<String> = LazyLock::new(|| {
-        let token = RandomState::new().hash_one(std::process::id());
-        format!(".qembed-{token:016x}-")
-    });
-    &PREFIX
+/// The temporary files that this process has at the moment.
+static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
+
+fn temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
+    TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the temporary files of this process and lets it make no more: for somebody who is about to
+/// end it from another thread. What writes files waits from now on, for ever.
+pub fn abandon() {
+    let temporaries = temporaries();
+    for path in temporaries.iter() {
+        // Nothing to be done about one that stays.
+        let _ = std::fs::remove_file(path);
+    }
+    std::mem::forget(temporaries);
+}
+
+/// A temporary file on its way to its target.
+struct Pending {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Drop for Pending {
+    /// Removes the file, unless it was renamed, and takes it off the list, under one lock.
+    fn drop(&mut self) {
+        let mut temporaries = temporaries();
+        let _ = std::fs::remove_file(self.file.path());
+        temporaries.retain(|path| path != self.file.path());
+    }
 }
 
 /// Says, before the work is done, whether its result could be written.
@@ -40,28 +64,24 @@ pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
 ) -> Result<()> {
-    let (temporary, target) = create(path)?;
+    let pending = create(path)?;
+    let file = pending.file.as_file();
     let written = (|| {
-        let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file());
+        let mut writer = BufWriter::with_capacity(1 << 20, file);
         write(&mut writer)?;
         writer.flush()?;
         drop(writer);
-        if let Ok(existing) = target.metadata() {
-            temporary
-                .as_file()
-                .set_permissions(existing.permissions())?;
+        if let Ok(existing) = pending.target.metadata() {
+            file.set_permissions(existing.permissions())?;
         }
-        temporary.as_file().sync_all()
+        file.sync_all()?;
+        std::fs::rename(pending.file.path(), &pending.target)
     })();
-    written.map_err(|error| os_error(path, CANNOT, &error))?;
-    temporary
-        .persist(&target)
-        .map_err(|error| os_error(path, CANNOT, &error.error))?;
-    Ok(())
+    written.map_err(|error| os_error(path, CANNOT, &error))
 }
 
 /// A temporary file, and the file that it will become.
-fn create(path: &Path) -> Result<(tempfile::NamedTempFile, PathBuf)> {
+fn create(path: &Path) -> Result<Pending> {
     if path.metadata().is_ok_and(|existing| !existing.is_file()) {
         return Err(file_error(
             path,
@@ -97,17 +117,20 @@ fn create(path: &Path) -> Result<(tempfile::NamedTempFile, PathBuf)> {
         ));
     }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(temporary_prefix());
+    builder.prefix(".qembed-");
     // Those of the file that it replaces, lest it be read by others meanwhile.
     let permissions = target.metadata().map(|existing| existing.permissions());
     if let Some(permissions) = permissions.ok().or_else(first_permissions) {
         builder.permissions(permissions);
     }
+    // Made and listed under one lock, so that `abandon` misses none.
+    let mut temporaries = temporaries();
     // The kind alone: `tempfile` adds the temporary name to its errors.
-    let temporary = builder
+    let file = builder
         .tempfile_in(folder)
         .map_err(|error| os_error(path, CANNOT, &error.kind().into()))?;
-    Ok((temporary, target))
+    temporaries.push(file.path().to_owned());
+    Ok(Pending { file, target })
 }
 
 /// Those of any new file, less the umask; a temporary one has fewer.

@@ -12,7 +12,7 @@ mod verify;
 
 use std::path::Path;
 
-use qembed::io::{check_writable, temporary_prefix};
+use qembed::io::{abandon, check_writable};
 
 use crate::args::Command;
 use crate::failure::Failure;
@@ -21,7 +21,7 @@ use crate::terminal::Terminal;
 /// Runs a command, once its output is known to be writable.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
     if let Some(output) = command.output() {
-        clear_when_interrupted(output);
+        clear_when_interrupted();
         refuse_input_as_output(&command.inputs(), output)?;
         check_writable(output)?;
     }
@@ -57,28 +57,13 @@ fn refuse_input_as_output(inputs: &[&Path], output: &Path) -> Result<(), Failure
 }
 
 /// Leaves nothing half-written behind when the person ends the command.
-fn clear_when_interrupted(output: &Path) {
+fn clear_when_interrupted() {
     const INTERRUPTED: i32 = 130;
-    let target = output.canonicalize().unwrap_or_else(|_| output.to_owned());
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => ".".into(),
-    };
-    let clear = move || {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(temporary_prefix())
-            {
-                // Nothing to be done about one that stays.
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-        std::process::exit(INTERRUPTED);
-    };
     // Where a signal is ignored (nohup) it stays so, and the command goes on.
-    let _ = ctrlc::try_set_handler(clear);
+    let _ = ctrlc::try_set_handler(|| {
+        abandon();
+        std::process::exit(INTERRUPTED);
+    });
 }
 
 /// A problem with a file, in the words of the library's own.
