@@ -5,7 +5,7 @@ use half::f16;
 
 use super::compare::{Fill, Outcome, guards};
 use super::shapes::Batch;
-use super::{Engine, Lookup, Quantized, output_len, output_words};
+use super::{Engine, Lookup, Quantized};
 use crate::gpu::{
     Counts, DequantizeArgs, LookupArgs, QuantizeArgs, Table, TableBuffers, TableDesc,
 };
@@ -232,5 +232,23 @@ impl Engine for GpuEngine<'_> {
             words.iter().map(|word| f32::from_bits(*word)).collect(),
             guards,
         ))
+    }
+}
+
+/// Elements of a lookup's output.
+fn output_len(spec: &LookupSpec, batch: &Batch, dim: u32) -> usize {
+    let rows = match spec.pooling {
+        Pooling::None => batch.indices.len(),
+        Pooling::Sum | Pooling::Mean | Pooling::Max => batch.offsets.len() - 1,
+    };
+    rows * dim as usize
+}
+
+/// Words of a lookup's output.
+fn output_words(spec: &LookupSpec, batch: &Batch, dim: u32) -> usize {
+    let elements = output_len(spec, batch, dim);
+    match spec.output {
+        Output::F32 => elements,
+        Output::F16 => elements.div_ceil(2),
     }
 }

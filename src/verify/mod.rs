@@ -19,8 +19,8 @@ use shapes::{Batch, Faults, Shape};
 use crate::reference::{self, quantize_row};
 use crate::shader;
 use crate::{
-    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
-    QuantizeStatus, Result, Weighting,
+    Format, LookupSpec, LookupStatus, Method, PackedTable, Pooling, QuantizeSpec, QuantizeStatus,
+    Result, Weighting,
 };
 
 /// A device under test.
@@ -255,22 +255,4 @@ pub fn quantize_counting(values: &[f32], dim: u32, format: Format) -> (Vec<u32>,
         }
     }
     (packed, status)
-}
-
-/// Elements of a lookup's output.
-pub fn output_len(spec: &LookupSpec, batch: &Batch, dim: u32) -> usize {
-    let rows = match spec.pooling {
-        Pooling::None => batch.indices.len(),
-        Pooling::Sum | Pooling::Mean | Pooling::Max => batch.offsets.len() - 1,
-    };
-    rows * dim as usize
-}
-
-/// Words of a lookup's output.
-pub fn output_words(spec: &LookupSpec, batch: &Batch, dim: u32) -> usize {
-    let elements = output_len(spec, batch, dim);
-    match spec.output {
-        Output::F32 => elements,
-        Output::F16 => elements.div_ceil(2),
-    }
 }
