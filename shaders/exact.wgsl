@@ -108,6 +108,49 @@ fn halved(x: f32) -> f32 {
     return bitcast<f32>(select(0u, bits - 0x00800000u, (bits & EXPONENT) > 0x00800000u));
 }
 
+// sqrt(x) by its binary digits, rounded to nearest even. x is finite, not negative, no subnormal.
+fn sqrt_rn(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    if bits == 0u {
+        return 0.0;
+    }
+    var exponent = i32(bits >> 23u) - 127;
+    // The radicand's first 25 bits, the top two next; 25 more are zeros.
+    var radicand = ((bits & 0x7fffffu) | 0x800000u) << 7u;
+    if (exponent & 1) == 1 {
+        radicand = radicand << 1u;
+        exponent -= 1;
+    }
+    var root = 0u;
+    var rest = 0u;
+    for (var digit = 0u; digit < 25u; digit++) {
+        rest = (rest << 2u) | (radicand >> 30u);
+        radicand = radicand << 2u;
+        let trial = (root << 2u) | 1u;
+        let fits = rest >= trial;
+        rest = select(rest, rest - trial, fits);
+        root = (root << 1u) | select(0u, 1u, fits);
+    }
+    // The last digit rounds; it cannot be a tie, whose square would have 50 bits.
+    let rounded = (root >> 1u) + (root & 1u);
+    return bitcast<f32>((u32(exponent / 2 + 127) << 23u) + rounded - 0x800000u);
+}
+
+// x * x; zero where it would be below the normals.
+fn squared(x: f32) -> f32 {
+    return select(opaque(x * x), 0.0, abs(x) < 0x1p-63f);
+}
+
+// An integer, rounded to nearest even: conversions may round either way.
+fn integer(x: u32) -> f32 {
+    return add_rn(f32(x >> 16u) * 65536.0, f32(x & 0xffffu));
+}
+
+// The code of a value as a float. What a subnormal product loses does not matter: it rounds to 0.
+fn code_of(x: f32, bias: f32, codes_per_unit: f32, max_code: f32) -> f32 {
+    return round(clamp(opaque(sub_rn(x, bias) * codes_per_unit), 0.0, max_code));
+}
+
 // The f16 in the low half of a word, in f32; exact.
 fn f16_to_f32(half: u32) -> f32 {
     let magnitude = half & 0x7fffu;
@@ -163,4 +206,9 @@ fn unordered(key: u32) -> f32 {
 // zero or no smaller than the scale: nothing here needs mul_rn.
 fn affine(scale: f32, code: f32, bias: f32) -> f32 {
     return flush(opaque(scale * code) + bias);
+}
+
+// Four values, in a form that no later operation can be merged with.
+fn opaque_columns(values: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(values) ^ vec4<u32>(table.zero));
 }

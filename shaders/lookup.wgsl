@@ -7,7 +7,8 @@
 //
 // Bindings: 0 table, 1 counts, 2 rows [rows, row_words], 3 indices [indices],
 //   4 offsets [bags + 1] (not in a gather), 5 weights [indices] (not in a max; any words where
-//   unweighted), 6 output [output rows, dim] f32, or f16 two to a word, 7 status [4].
+//   unweighted), 6 output [output rows, dim] f32, or f16 two to a word, 7 status [4],
+//   8 codebooks and block ids, where rows share them.
 // Host guarantees: every range holds what counts says; output elements <= 2^31.
 // Determinism: the same bits for the same input on one device and driver; a gather and a max on any.
 

@@ -6,10 +6,6 @@ override MEAN: bool;
 
 const CHUNK: u32 = 64u;
 
-fn opaque_columns(values: vec4<f32>) -> vec4<f32> {
-    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(values) ^ vec4<u32>(table.zero));
-}
-
 // The sum so far and the row at a position, if that lies before the end and holds a row.
 fn add_row(sum: vec4<f32>, position: u32, end: u32, column: u32, leads: bool) -> vec4<f32> {
     if position >= end {
@@ -19,9 +15,7 @@ fn add_row(sum: vec4<f32>, position: u32, end: u32, column: u32, leads: bool) ->
     if !is_row(index, position, leads) {
         return sum;
     }
-    let header = row_header(index);
-    let codes = row_codes(index, column);
-    let values = opaque_columns(header.scale * codes + header.bias);
+    let values = row_terms(index, column);
     if WEIGHTED {
         return opaque_columns(sum + weights[position] * values);
     }

@@ -1,7 +1,7 @@
 // What every kernel knows of its table, and how a lane finds its work.
 //
-// A row is HEADER_WORDS words of scale and bias, then codes of BITS bits, low bits first, column i
-// at bit i * BITS; see docs/formats.md.
+// A row is HEADER_WORDS words of scale and bias, or of centroids, then codes of BITS bits, low bits first,
+// column i at bit i * BITS; see docs/formats.md.
 // The host guarantees rows * row_words <= 2^30, so that no word address overflows.
 
 struct Table {
@@ -10,6 +10,9 @@ struct Table {
     row_words: u32,
     // Always 0. The compiler cannot know, which is what exact.wgsl needs.
     zero: u32,
+    // Blocks of rows that share a codebook, and bits of a row's block id.
+    blocks: u32,
+    id_bits: u32,
 }
 
 @group(0) @binding(0) var<uniform> table: Table;

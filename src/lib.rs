@@ -67,6 +67,7 @@ mod format;
 pub mod gpu;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod method;
 pub mod reference;
 mod request;
 #[cfg(feature = "session")]
@@ -78,15 +79,16 @@ pub mod verify;
 
 pub use error::{Error, Result};
 pub use format::{
-    AffineRow, Bits, DIM_RANGE, Format, Header, Layout, Narrow, Params, RowAlignment,
+    Bits, Blocks, Codebook, DIM_RANGE, Format, Header, Layout, Levels, Narrow, Params, Row,
+    RowAlignment,
 };
 pub use half;
+pub use method::{Method, Search};
 pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
 pub use session::{Adapters, Session};
 pub use spec::{
-    LookupSpec, LookupStatus, Method, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus,
-    Weighting,
+    LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus, Weighting,
 };
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]

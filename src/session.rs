@@ -2,6 +2,7 @@
 
 mod adapters;
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,15 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use adapters::Adapters;
 use half::f16;
 
-use crate::format::check_dim;
+use crate::format::{check_dim, codebook_words};
 use crate::gpu::{
     Counts, DequantizeArgs, Kernels, Lookup, LookupArgs, QuantizeArgs, Table, TableDesc,
 };
 use crate::request::{Looked, LookupRequest, OutOfRange, Values, check_request, refuse};
 use crate::table::rows_of;
 use crate::{
-    Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
-    QuantizeStatus, Result,
+    Blocks, Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
+    QuantizeSpec, QuantizeStatus, Result,
 };
 
 /// A device of one's own, and the kernels on it.
@@ -128,7 +129,17 @@ impl Session {
             });
         }
         let words = self.read(rows.buffer, rows.offset, desc.bytes())?;
-        PackedTable::from_words(desc.format, desc.dim as usize, words)
+        match table.blocks() {
+            None => PackedTable::from_words(desc.format, desc.dim as usize, words),
+            Some((count, shared)) => {
+                let bits = desc.format.bits();
+                let bytes = shared.size.map_or(0, NonZeroU64::get);
+                let mut codebooks = self.read(shared.buffer, shared.offset, bytes)?;
+                let ids = codebooks.split_off(count as usize * codebook_words(bits) as usize);
+                let blocks = Blocks::from_words(bits, codebooks, desc.rows, &ids)?;
+                PackedTable::from_blocks(desc.dim as usize, words, blocks)
+            }
+        }
     }
 
     /// Quantizes `values`, `[rows, dim]` row-major, into a table on the device.

@@ -1,7 +1,7 @@
 //! Which lookup: the names that reference, shaders, kernels, tests and benches share.
 
 use crate::format::Format;
-use crate::{Error, Result};
+use crate::{Error, Method, Result};
 
 /// How the rows of a bag become one row of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,24 +46,6 @@ pub enum Promise {
     Bits,
     /// The bound of `docs/accuracy.md`.
     Bound,
-}
-
-/// How scale and bias are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-#[non_exhaustive]
-pub enum Method {
-    /// From the row's minimum to its maximum, as PyTorch and FBGEMM do it.
-    #[default]
-    Asym,
-}
-
-impl Method {
-    /// Its name in files and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Asym => "asym",
-        }
-    }
 }
 
 /// Whether every index carries a weight of its own.
@@ -118,7 +100,7 @@ impl Output {
     }
 }
 
-/// One of the 84 lookups.
+/// One of the 196 lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LookupSpec {
     /// Format of the table's rows.
@@ -171,18 +153,18 @@ impl LookupSpec {
 }
 
 /// Which quantize.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuantizeSpec {
     /// Format of the rows to write.
     pub format: Format,
-    /// How scale and bias are chosen.
+    /// How a row's levels are chosen.
     pub method: Method,
     /// Number of columns: it decides how many lanes share a row.
     pub dim: u32,
 }
 
 impl QuantizeSpec {
-    /// The variant's name everywhere; it leaves the dim out: `quantize.q4h16.asym`
+    /// The variant's name everywhere; it leaves dim and parameters out: `quantize.q4h16.asym`
     pub fn label(&self) -> String {
         format!("quantize.{}.{}", self.format, self.method.name())
     }
@@ -238,9 +220,9 @@ impl LookupStatus {
     }
 }
 
-/// What went wrong in a quantize; the same four words that the kernel writes.
+/// What went wrong in a quantize; the same six words that the kernel writes.
 ///
-/// Such rows are stored as zeros.
+/// Such rows are stored as zeros, unfinished ones as anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct QuantizeStatus {
@@ -253,6 +235,11 @@ pub struct QuantizeStatus {
     pub out_of_range: u32,
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_out_of_range: u32,
+    /// Rows whose search the driver ended early (llvmpipe ends a lane's loops after 65535 iterations
+    /// together).
+    pub unfinished: u32,
+    /// The first of them, as a row of the table; `u32::MAX` where there is none.
+    pub first_unfinished: u32,
 }
 
 impl QuantizeStatus {
@@ -262,6 +249,8 @@ impl QuantizeStatus {
         first_not_finite: u32::MAX,
         out_of_range: 0,
         first_out_of_range: u32::MAX,
+        unfinished: 0,
+        first_unfinished: u32::MAX,
     };
 }
 
@@ -270,9 +259,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eighty_four_lookups_with_a_label_each() {
+    fn a_hundred_and_ninety_six_lookups_with_a_label_each() {
         let labels: std::collections::BTreeSet<_> = LookupSpec::all().map(|s| s.label()).collect();
-        assert_eq!(labels.len(), 84);
+        assert_eq!(labels.len(), 196);
         assert!(labels.contains("lookup.q4h16.sum.unweighted.f32"));
     }
 }

@@ -1,6 +1,6 @@
 //! A packed table on the host.
 
-use crate::format::{AffineRow, Bits, Format, Layout, Narrow, check_dim};
+use crate::format::{Bits, Blocks, Format, Layout, Levels, Narrow, Row, check_dim};
 use crate::{Error, Result};
 
 /// `rows` x `dim` values in one [`Format`], on the host.
@@ -12,6 +12,8 @@ pub struct PackedTable {
     rows: u32,
     dim: u32,
     words: Vec<u32>,
+    /// Of [`Format::Blocks`] alone.
+    blocks: Option<Blocks>,
 }
 
 impl PackedTable {
@@ -19,8 +21,38 @@ impl PackedTable {
     ///
     /// # Errors
     /// [`Error::Shape`] where `dim` is not 1 to 8192, where `words` is not a whole number of rows,
-    /// and where there are more rows than a u32 index reaches.
+    /// and where there are more rows than a u32 index reaches; [`Error::Unsupported`] for
+    /// [`Format::Blocks`], which [`PackedTable::from_blocks`] makes, and for codebooks of 8 bits.
     pub fn from_words(format: Format, dim: usize, words: Vec<u32>) -> Result<Self> {
+        if let Format::Blocks { .. } = format {
+            return Err(Error::Unsupported {
+                what: "a table of shared codebooks without them".into(),
+                instead: "make it with PackedTable::from_blocks",
+            });
+        }
+        Self::new(format, dim, words, None)
+    }
+
+    /// Wraps the codes of rows that share codebooks.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] as [`PackedTable::from_words`], and where `blocks` is for another number of rows.
+    pub fn from_blocks(dim: usize, words: Vec<u32>, blocks: Blocks) -> Result<Self> {
+        let bits = blocks.bits();
+        let expected = blocks.rows();
+        let table = Self::new(Format::Blocks { bits }, dim, words, Some(blocks))?;
+        if table.rows != expected {
+            return Err(Error::Shape {
+                argument: "blocks",
+                needed: format!("block ids for {} rows", table.rows),
+                got: expected.to_string(),
+            });
+        }
+        Ok(table)
+    }
+
+    fn new(format: Format, dim: usize, words: Vec<u32>, blocks: Option<Blocks>) -> Result<Self> {
+        format.check()?;
         let dim = check_dim(dim)?;
         let row_words = format.row_words(dim) as usize;
         if !words.len().is_multiple_of(row_words) {
@@ -36,6 +68,7 @@ impl PackedTable {
             rows,
             dim,
             words,
+            blocks,
         })
     }
 
@@ -45,8 +78,9 @@ impl PackedTable {
     ///
     /// # Errors
     /// [`Error::Shape`] where `bytes` is not a whole number of rows, or `dim` or the number of rows
-    /// is out of range.
+    /// is out of range; [`Error::Unsupported`] for 3 bits, which other libraries do not have.
     pub fn import(layout: Layout, bits: Bits, dim: usize, bytes: &[u8]) -> Result<Self> {
+        layout.check_bits(bits)?;
         let columns = check_dim(dim)?;
         let format = layout.native(bits);
         let row_bytes = layout.row_bytes(bits, columns) as usize;
@@ -71,10 +105,11 @@ impl PackedTable {
     /// Writes the rows in another library's layout, [`Layout::row_bytes`] bytes each.
     ///
     /// # Errors
+    /// [`Error::Unsupported`] for 3 bits and codebooks, which other libraries do not have,
     /// [`Error::NarrowingRefused`] where an f32 header would have to become f16 and `narrow` refuses,
     /// [`Error::Narrow`] where it does not fit.
     pub fn export(&self, layout: Layout, narrow: Narrow) -> Result<Vec<u8>> {
-        layout.check_narrow(self.format, narrow)?;
+        layout.check_export(self.format, narrow)?;
         let row_bytes = layout.row_bytes(self.format.bits(), self.dim) as usize;
         let mut bytes = vec![0; self.rows as usize * row_bytes];
         for (row, out) in bytes.chunks_exact_mut(row_bytes).enumerate() {
@@ -123,8 +158,29 @@ impl PackedTable {
     ///
     /// # Panics
     /// Where the table has no such row.
-    pub fn row(&self, row: usize) -> AffineRow<'_> {
-        AffineRow::new(self.row_words(row), self.format)
+    pub fn row(&self, row: usize) -> Row<'_> {
+        let words = self.row_words(row);
+        match &self.blocks {
+            None => Row::new(words, self.format),
+            Some(blocks) => {
+                let codebook = blocks.codebook(blocks.id(row as u32));
+                Row::with_levels(words, self.format, Levels::Codebook(codebook))
+            }
+        }
+    }
+
+    /// Codebooks and block ids of a table of [`Format::Blocks`].
+    pub fn blocks(&self) -> Option<&Blocks> {
+        self.blocks.as_ref()
+    }
+
+    /// Bytes of rows, codebooks and block ids together.
+    pub fn total_bytes(&self) -> u64 {
+        let shared = self
+            .blocks
+            .as_ref()
+            .map_or(0, |blocks| blocks.words().len());
+        4 * (self.words.len() + shared) as u64
     }
 }
 

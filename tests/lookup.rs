@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{gpu, oracles, table};
+use common::{PYTORCH_BITS, gpu, oracles, table};
 use qembed::verify::{self, CpuEngine, GpuEngine, compare};
 use qembed::{
     Bits, Error, Format, LookupRequest, LookupStatus, OutOfRange, Output, PackedTable, Params,
@@ -287,7 +287,7 @@ fn pytorch_on_the_gpu() {
     for oracle in oracles("bag") {
         let (indices, offsets) = (oracle.u32("indices"), oracle.u32("offsets"));
         let weights = oracle.f32("per_sample_weights");
-        for bits in Bits::ALL {
+        for bits in PYTORCH_BITS {
             let packed = oracle.table(bits);
             let uploaded = session.upload(&packed).unwrap();
             for (tensor, pooling, weights) in [

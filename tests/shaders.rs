@@ -12,7 +12,7 @@ use naga::{
 };
 use qembed::shader::{
     self, Access, CapacityUniform, CountsWords, PreparedWords, Promise, RowRangeUniform,
-    TableUniform, Variant,
+    TableUniform, Variant, WorkUniform,
 };
 
 /// Parses, validates with no capability at all, and resolves the overrides.
@@ -202,6 +202,8 @@ fn structs_are_laid_out_as_in_rust() {
         ("dim", offset_of!(TableUniform, dim)),
         ("row_words", offset_of!(TableUniform, row_words)),
         ("zero", offset_of!(TableUniform, zero)),
+        ("blocks", offset_of!(TableUniform, blocks)),
+        ("id_bits", offset_of!(TableUniform, id_bits)),
     ];
     let counts = [
         ("bags", offset_of!(CountsWords, bags)),
@@ -210,6 +212,14 @@ fn structs_are_laid_out_as_in_rust() {
     let range = [
         ("first_row", offset_of!(RowRangeUniform, first_row)),
         ("rows", offset_of!(RowRangeUniform, rows)),
+    ];
+    let work = [
+        ("first_row", offset_of!(WorkUniform, first_row)),
+        ("rows", offset_of!(WorkUniform, rows)),
+        ("most_steps", offset_of!(WorkUniform, most_steps)),
+        ("iterations", offset_of!(WorkUniform, iterations)),
+        ("bins", offset_of!(WorkUniform, bins)),
+        ("kept", offset_of!(WorkUniform, kept)),
     ];
     let capacity = [
         ("bags", offset_of!(CapacityUniform, bags)),
@@ -251,6 +261,11 @@ fn structs_are_laid_out_as_in_rust() {
             "first_out_of_range",
             offset_of!(qembed::QuantizeStatus, first_out_of_range),
         ),
+        ("unfinished", offset_of!(qembed::QuantizeStatus, unfinished)),
+        (
+            "first_unfinished",
+            offset_of!(qembed::QuantizeStatus, first_unfinished),
+        ),
     ];
     let expected: [(&str, &str, usize, Members<'_>); 8] = [
         ("lookup", "Table", size_of::<TableUniform>(), &table),
@@ -267,7 +282,7 @@ fn structs_are_laid_out_as_in_rust() {
             size_of::<RowRangeUniform>(),
             &range,
         ),
-        ("quantize", "RowRange", size_of::<RowRangeUniform>(), &range),
+        ("quantize", "Work", size_of::<WorkUniform>(), &work),
         (
             "quantize",
             "Status",

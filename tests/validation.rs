@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use qembed::gpu::{
-    Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, Table, TableBuffers, TableDesc,
+    BlocksBuffer, Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, Table, TableBuffers,
+    TableDesc,
 };
 use qembed::wgpu::{self, BufferUsages};
 use qembed::{
@@ -22,6 +23,23 @@ struct Noop {
 }
 
 impl Noop {
+    /// A table of zeros, with three blocks where the format has them.
+    fn table_of(&self, desc: TableDesc) -> Table {
+        let Format::Blocks { .. } = desc.format else {
+            return self.kernels.allocate(desc).unwrap();
+        };
+        let rows = self.storage(desc.bytes());
+        let words = self.storage(4 * (3 * 8 + 1));
+        let buffers = TableBuffers {
+            rows: rows.as_entire_buffer_binding(),
+            blocks: Some(BlocksBuffer {
+                count: 3,
+                words: words.as_entire_buffer_binding(),
+            }),
+        };
+        Table::from_buffers(&self.kernels, desc, buffers).unwrap()
+    }
+
     fn new() -> Self {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let stray = Arc::new(Mutex::new(vec![]));
@@ -177,7 +195,7 @@ fn every_variant_binds_and_records() {
             rows: 10,
             dim: 63,
         };
-        let table = noop.kernels.allocate(desc).unwrap();
+        let table = noop.table_of(desc);
         let buffers = Buffers::new(&noop);
         let output = noop.storage(4 * 12 * 64);
         let mut args = buffers.args();
@@ -518,7 +536,8 @@ fn limits_are_named_with_what_is_needed_and_what_there_is() {
         dim: 64,
     };
     let rows = range(&huge, 0, 0).unwrap();
-    let error = Table::from_buffers(&noop.kernels, desc, TableBuffers { rows }).unwrap_err();
+    let error =
+        Table::from_buffers(&noop.kernels, desc, TableBuffers { rows, blocks: None }).unwrap_err();
     assert!(matches!(
         error,
         Error::Limit {
@@ -574,7 +593,7 @@ fn tables_that_do_not_fit() {
     assert_eq!(desc.bytes(), 360);
     let from = |buffer: &wgpu::Buffer, offset, size| {
         let rows = range(buffer, offset, size).unwrap();
-        Table::from_buffers(&noop.kernels, desc, TableBuffers { rows })
+        Table::from_buffers(&noop.kernels, desc, TableBuffers { rows, blocks: None })
     };
     let buffer = noop.storage(4096);
     assert!(from(&buffer, 256, 360).is_ok());
@@ -696,7 +715,8 @@ fn quantize_and_dequantize_check_rows_and_ranges() {
         dim: 64,
     };
     let rows = range(&both, 0, 0).unwrap();
-    let table = Table::from_buffers(&noop.kernels, desc, TableBuffers { rows }).unwrap();
+    let table =
+        Table::from_buffers(&noop.kernels, desc, TableBuffers { rows, blocks: None }).unwrap();
     let error = quantize
         .bind(&table, args(0..10, range(&both, 4096, 0)))
         .unwrap_err();
@@ -837,4 +857,145 @@ fn ranges_of_an_arena_under_device_counts() {
         .bind(&noop.table(), LookupArgs { indices, ..args() })
         .unwrap();
     noop.submit(|pass| bound.record(pass));
+}
+
+/// Every quantize kernel compiles, binds and records, for rows within and beyond workgroup memory.
+#[test]
+fn every_method_binds_and_records() {
+    let noop = Noop::new();
+    let mut count = 0;
+    for format in Format::all() {
+        for method in Method::ALL {
+            for dim in [63, 1000] {
+                let spec = QuantizeSpec {
+                    format,
+                    method,
+                    dim,
+                };
+                if method.check(format).is_err() || matches!(method, Method::KmeansCls { .. }) {
+                    let error = noop.kernels.quantize(spec).unwrap_err();
+                    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+                    continue;
+                }
+                let table = noop.table_of(TableDesc {
+                    format,
+                    rows: 10,
+                    dim,
+                });
+                let values = noop.storage(4 * 10 * u64::from(dim));
+                let args = QuantizeArgs {
+                    rows: 0..10,
+                    values: Some(values.as_entire_buffer_binding()),
+                    status: None,
+                };
+                let kernel = noop.kernels.quantize(spec).unwrap();
+                let bound = kernel.bind(&table, args).unwrap();
+                noop.submit(|pass| bound.record(pass));
+                count += 1;
+            }
+        }
+    }
+    // Eleven affine methods in eight formats, k-means in three, at two dims.
+    assert_eq!(count, 2 * (11 * 8 + 3));
+}
+
+#[test]
+fn parameters_of_methods_are_checked() {
+    let noop = Noop::new();
+    let spec = QuantizeSpec {
+        format: Q4,
+        method: Method::HistBrute { bins: 0 },
+        dim: 8,
+    };
+    let error = noop.kernels.quantize(spec).unwrap_err();
+    assert_eq!(error.to_string(), "bins: needed 1 to 1024, got 0");
+}
+
+#[test]
+fn blocks_are_checked() {
+    let noop = Noop::new();
+    let desc = TableDesc {
+        format: Format::Blocks { bits: Bits::B4 },
+        rows: 10,
+        dim: 64,
+    };
+    let rows = noop.storage(desc.bytes());
+    let words = noop.storage(4 * (3 * 8 + 1));
+    let made = |desc, blocks| {
+        let rows = rows.as_entire_buffer_binding();
+        Table::from_buffers(&noop.kernels, desc, TableBuffers { rows, blocks })
+    };
+    let blocks = |count| {
+        let words = words.as_entire_buffer_binding();
+        Some(BlocksBuffer { count, words })
+    };
+    let refused = |desc, blocks| made(desc, blocks).unwrap_err().to_string();
+    assert!(made(desc, blocks(3)).is_ok());
+    assert_eq!(
+        refused(desc, None),
+        "blocks: needed at least one block for b4 rows, got None"
+    );
+    assert_eq!(
+        refused(desc, blocks(0)),
+        "blocks: needed at least one block for b4 rows, got 0 blocks"
+    );
+    assert_eq!(
+        refused(desc, blocks(4)),
+        "blocks: the range has 100 bytes, 132 are needed"
+    );
+    let affine = TableDesc {
+        format: Format::Affine {
+            bits: Bits::B2,
+            params: qembed::Params::F16,
+        },
+        ..desc
+    };
+    assert_eq!(
+        refused(affine, blocks(3)),
+        "blocks: needed None for q2h16 rows, got 3 blocks"
+    );
+    let error = noop.kernels.allocate(desc).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Shape {
+            argument: "blocks",
+            ..
+        }
+    ));
+    let eight = TableDesc {
+        format: Format::Codebook { bits: Bits::B8 },
+        ..desc
+    };
+    assert!(matches!(
+        made(eight, None).unwrap_err(),
+        Error::Unsupported { .. }
+    ));
+    // A range that the device cannot bind, and one that is no storage.
+    let bound = |words: wgpu::BufferBinding<'_>| {
+        let rows = rows.as_entire_buffer_binding();
+        let blocks = Some(BlocksBuffer { count: 3, words });
+        Table::from_buffers(&noop.kernels, desc, TableBuffers { rows, blocks }).unwrap_err()
+    };
+    let uniform = noop.buffer(128, BufferUsages::UNIFORM);
+    assert!(matches!(
+        bound(uniform.as_entire_buffer_binding()),
+        Error::BufferUsage {
+            argument: "blocks",
+            ..
+        }
+    ));
+    let large = noop.storage(1024);
+    let misaligned = wgpu::BufferBinding {
+        buffer: &large,
+        offset: 4,
+        size: None,
+    };
+    assert!(matches!(
+        bound(misaligned),
+        Error::Misaligned {
+            argument: "blocks",
+            ..
+        }
+    ));
+    assert!(noop.stray.lock().unwrap().is_empty());
 }

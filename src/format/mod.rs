@@ -2,12 +2,17 @@
 //!
 //! `docs/formats.md` draws every layout byte by byte.
 
-mod affine;
+mod blocks;
 mod layout;
+mod row;
 
-pub(crate) use affine::put_code;
-pub use affine::{AffineRow, Header};
+pub use blocks::Blocks;
+#[cfg(any(feature = "gpu", feature = "io"))]
+pub(crate) use blocks::id_words;
+pub(crate) use blocks::{codebook_words, id_bits};
 pub use layout::{Layout, Narrow, RowAlignment};
+pub(crate) use row::put_code;
+pub use row::{Codebook, Header, Levels, Row};
 
 use crate::{Error, Result};
 
@@ -20,6 +25,8 @@ pub const DIM_RANGE: std::ops::RangeInclusive<u32> = 1..=8192;
 pub enum Bits {
     /// Two bits, codes 0 to 3.
     B2,
+    /// Three bits, codes 0 to 7; ten columns and two thirds to a word.
+    B3,
     /// Four bits, codes 0 to 15.
     B4,
     /// Eight bits, codes 0 to 255.
@@ -28,12 +35,13 @@ pub enum Bits {
 
 impl Bits {
     /// Every width, narrowest first.
-    pub const ALL: [Self; 3] = [Self::B2, Self::B4, Self::B8];
+    pub const ALL: [Self; 4] = [Self::B2, Self::B3, Self::B4, Self::B8];
 
     /// The width as a number.
     pub const fn count(self) -> u32 {
         match self {
             Self::B2 => 2,
+            Self::B3 => 3,
             Self::B4 => 4,
             Self::B8 => 8,
         }
@@ -54,7 +62,7 @@ impl TryFrom<u32> for Bits {
             .find(|bits| bits.count() == count)
             .ok_or_else(|| Error::Shape {
                 argument: "bits",
-                needed: "2, 4 or 8".into(),
+                needed: "2, 3, 4 or 8".into(),
                 got: count.to_string(),
             })
     }
@@ -85,7 +93,7 @@ impl Params {
     pub const fn default_for(bits: Bits) -> Self {
         match bits {
             Bits::B8 => Self::F32,
-            Bits::B2 | Bits::B4 => Self::F16,
+            Bits::B2 | Bits::B3 | Bits::B4 => Self::F16,
         }
     }
 }
@@ -103,16 +111,35 @@ pub enum Format {
         /// Type of scale and bias.
         params: Params,
     },
+    /// `value = codebook[code]`: f16 centroids, `2^bits` of them, in the row's header.
+    ///
+    /// Source: KMEANS of Guan et al. 2019, "Post-Training 4-bit Quantization on Embedding Tables".
+    Codebook {
+        /// Bits per code: 2, 3 or 4.
+        bits: Bits,
+    },
+    /// `value = codebook[block of the row][code]`: rows have no header; codebooks and block ids are the
+    /// table's ([`Blocks`]).
+    ///
+    /// Source: KMEANS-CLS of the same paper.
+    Blocks {
+        /// Bits per code: 2, 3 or 4.
+        bits: Bits,
+    },
 }
 
 impl Format {
     /// Every format.
     pub fn all() -> impl Iterator<Item = Self> {
-        Bits::ALL.into_iter().flat_map(|bits| {
+        let affine = Bits::ALL.into_iter().flat_map(|bits| {
             Params::ALL
                 .into_iter()
                 .map(move |params| Self::Affine { bits, params })
-        })
+        });
+        let bits = [Bits::B2, Bits::B3, Bits::B4];
+        affine
+            .chain(bits.map(|bits| Self::Codebook { bits }))
+            .chain(bits.map(|bits| Self::Blocks { bits }))
     }
 
     /// Affine rows with the header that PyTorch gives this width ([`Params::default_for`]).
@@ -126,34 +153,56 @@ impl Format {
     /// Bits per code.
     pub const fn bits(self) -> Bits {
         match self {
-            Self::Affine { bits, .. } => bits,
+            Self::Affine { bits, .. } | Self::Codebook { bits } | Self::Blocks { bits } => bits,
         }
     }
 
-    /// Type of scale and bias.
+    /// Type of scale and bias, or of the centroids.
     pub const fn params(self) -> Params {
         match self {
             Self::Affine { params, .. } => params,
+            Self::Codebook { .. } | Self::Blocks { .. } => Params::F16,
         }
     }
 
-    /// The format's part of every label: `q4h16` is 4-bit codes beside an f16 header.
+    /// The format's part of every label: `q4h16` is 4-bit codes beside an f16 header, `c4` beside a
+    /// codebook of the row's own, `b4` with a codebook of the row's block.
     pub const fn label(self) -> &'static str {
-        match (self.bits(), self.params()) {
-            (Bits::B2, Params::F16) => "q2h16",
-            (Bits::B2, Params::F32) => "q2h32",
-            (Bits::B4, Params::F16) => "q4h16",
-            (Bits::B4, Params::F32) => "q4h32",
-            (Bits::B8, Params::F16) => "q8h16",
-            (Bits::B8, Params::F32) => "q8h32",
+        match self {
+            Self::Affine { bits, params } => match (bits, params) {
+                (Bits::B2, Params::F16) => "q2h16",
+                (Bits::B2, Params::F32) => "q2h32",
+                (Bits::B3, Params::F16) => "q3h16",
+                (Bits::B3, Params::F32) => "q3h32",
+                (Bits::B4, Params::F16) => "q4h16",
+                (Bits::B4, Params::F32) => "q4h32",
+                (Bits::B8, Params::F16) => "q8h16",
+                (Bits::B8, Params::F32) => "q8h32",
+            },
+            Self::Codebook { bits } => match bits {
+                Bits::B2 => "c2",
+                Bits::B3 => "c3",
+                Bits::B4 => "c4",
+                Bits::B8 => "c8",
+            },
+            Self::Blocks { bits } => match bits {
+                Bits::B2 => "b2",
+                Bits::B3 => "b3",
+                Bits::B4 => "b4",
+                Bits::B8 => "b8",
+            },
         }
     }
 
     /// Words of a row's header.
     pub const fn header_words(self) -> u32 {
-        match self.params() {
-            Params::F16 => 1,
-            Params::F32 => 2,
+        match self {
+            Self::Affine { params, .. } => match params {
+                Params::F16 => 1,
+                Params::F32 => 2,
+            },
+            Self::Codebook { bits } => codebook_words(bits),
+            Self::Blocks { .. } => 0,
         }
     }
 
@@ -166,6 +215,28 @@ impl Format {
     /// Bytes from one row to the next.
     pub const fn row_bytes(self, dim: u32) -> u32 {
         self.row_words(dim).saturating_mul(4)
+    }
+
+    /// Refuses a format that does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for codebooks of 8 bits.
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Self::Affine { .. } => Ok(()),
+            Self::Codebook { bits } | Self::Blocks { bits } => check_codebook_bits(bits),
+        }
+    }
+}
+
+/// Refuses codebooks larger than most rows.
+fn check_codebook_bits(bits: Bits) -> Result<()> {
+    match bits {
+        Bits::B2 | Bits::B3 | Bits::B4 => Ok(()),
+        Bits::B8 => Err(Error::Unsupported {
+            what: "a codebook of 8 bits (256 centroids, 512 bytes)".into(),
+            instead: "take 2, 3 or 4 bits, or affine rows",
+        }),
     }
 }
 
@@ -199,11 +270,17 @@ mod tests {
         assert_eq!(bytes(Bits::B2, Params::F16, 1), 8);
         assert_eq!(bytes(Bits::B8, Params::F32, 384), 392);
         assert_eq!(bytes(Bits::B8, Params::F16, 8192), 8196);
+        assert_eq!(bytes(Bits::B3, Params::F16, 64), 28);
+        assert_eq!(bytes(Bits::B3, Params::F16, 11), 12);
+        let c4 = Format::Codebook { bits: Bits::B4 };
+        let b4 = Format::Blocks { bits: Bits::B4 };
+        assert_eq!((c4.row_bytes(64), b4.row_bytes(64)), (64, 32));
     }
 
     #[test]
-    fn six_formats_with_six_labels() {
+    fn fourteen_formats_with_a_label_each() {
         let labels: std::collections::BTreeSet<_> = Format::all().map(Format::label).collect();
-        assert_eq!(labels.len(), 6);
+        assert_eq!(labels.len(), 14);
+        assert!(Format::all().all(|format| format.check().is_ok()));
     }
 }

@@ -175,19 +175,25 @@ pub(super) fn status_range<'a>(
     Ok(Range::whole("status", scratch))
 }
 
+/// Refuses rows that do not lie in the table.
+pub(super) fn check_rows(table: &Table, rows: &std::ops::Range<u32>) -> Result<()> {
+    if rows.start <= rows.end && rows.end <= table.desc().rows {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        argument: "rows",
+        needed: format!("a range within 0..{}", table.desc().rows),
+        got: format!("{rows:?}"),
+    })
+}
+
 /// The uniform of a range of rows that lie in the table.
 pub(super) fn row_range(
     kernels: &Kernels,
     table: &Table,
     rows: &std::ops::Range<u32>,
 ) -> Result<wgpu::Buffer> {
-    if rows.start > rows.end || rows.end > table.desc().rows {
-        return Err(Error::Shape {
-            argument: "rows",
-            needed: format!("a range within 0..{}", table.desc().rows),
-            got: format!("{rows:?}"),
-        });
-    }
+    check_rows(table, rows)?;
     let uniform = RowRangeUniform {
         first_row: rows.start,
         rows: rows.end - rows.start,

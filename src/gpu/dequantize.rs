@@ -79,12 +79,13 @@ impl Dequantize {
             return Ok(BoundDequantize { dispatch: None });
         }
         let values = args.values.as_ref().ok_or_else(|| missing("values"))?;
-        let ranges = [
+        let mut ranges = vec![
             table.uniform_range(),
             Range::whole("range", &range),
             table.rows_range(),
             Range::storage("values", values, 4 * rows * dim, self.kernels.limits())?,
         ];
+        ranges.extend(table.blocks_range());
         let lanes = rows * dim.div_ceil(4);
         let work = Work::groups("rows", lanes.div_ceil(shader::WORKGROUP.into()))?;
         let dispatch = Dispatch::new(self.kernels.device(), &self.pipeline, &ranges, work)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::pipeline::{Cache, Pipeline};
 use super::{Dequantize, Lookup, Quantize, Table};
 use crate::shader::{self, Variant};
-use crate::{Error, Format, LookupSpec, QuantizeSpec, Result};
+use crate::{Error, Format, LookupSpec, Method, QuantizeSpec, Result};
 
 /// Kernels on one device. Cloning shares the pipelines.
 ///
@@ -23,6 +23,9 @@ struct Inner {
     cache: Cache,
 }
 
+/// Workgroup memory of the kernels that quantize.
+const WORKGROUP_BYTES: u32 = 16384;
+
 /// Options of [`Kernels::with_options`].
 #[derive(Clone, Debug, Default)]
 pub struct KernelsOptions {
@@ -35,7 +38,7 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Limit`] where the device has less than every kernel needs: 8 storage buffers,
-    /// workgroups of 64 lanes, a grid of 65535. wgpu's default limits suffice.
+    /// workgroups of 64 lanes with 16 KiB of memory, a grid of 65535. wgpu's default limits suffice.
     pub fn new(device: &wgpu::Device) -> Result<Self> {
         Self::with_options(device, KernelsOptions::default())
     }
@@ -55,7 +58,12 @@ impl Kernels {
             (
                 "max_bindings_per_bind_group",
                 limits.max_bindings_per_bind_group,
-                8,
+                9,
+            ),
+            (
+                "max_compute_workgroup_storage_size",
+                limits.max_compute_workgroup_storage_size,
+                WORKGROUP_BYTES,
             ),
             (
                 "max_compute_invocations_per_workgroup",
@@ -109,11 +117,22 @@ impl Kernels {
     /// The quantize kernel of a spec; compiled at the first call for it, then cached.
     ///
     /// # Errors
-    /// [`Error::Shape`] where dim is not 1 to 8192, [`Error::Device`], [`Error::DeviceLost`].
+    /// [`Error::Shape`] where dim is not 1 to 8192, what [`Method::check`] says, [`Error::Unsupported`] for
+    /// [`Method::KmeansCls`], [`Error::OutOfMemory`], [`Error::Device`], [`Error::DeviceLost`].
+    ///
+    /// # Cost
+    /// The histogram methods allocate a table of `8 * bins^2` bytes (`bins` of 200: 320 kilobytes).
     pub fn quantize(&self, spec: QuantizeSpec) -> Result<Quantize> {
         crate::format::check_dim(spec.dim as usize)?;
+        spec.method.check(spec.format)?;
+        if let Method::KmeansCls { .. } = spec.method {
+            return Err(Error::Unsupported {
+                what: "kmeans-cls on a GPU".into(),
+                instead: "quantize on the CPU (PackedTable::quantize, --device cpu) and upload",
+            });
+        }
         let pipeline = self.pipeline(&shader::quantize(&spec))?;
-        Ok(Quantize::new(self.clone(), spec, pipeline))
+        Quantize::new(self.clone(), spec, pipeline)
     }
 
     /// The dequantize kernel of a format; compiled at the first call for it, then cached.

@@ -221,7 +221,7 @@ impl Lookup {
         let clear = bytemuck::bytes_of(&LookupStatus::CLEAR);
         let status = status_range(&self.kernels, args.status.as_ref(), clear, &mut scratch)?;
         let output = args.output.as_ref().ok_or_else(|| missing("output"))?;
-        let ranges = [
+        let mut ranges = vec![
             table.uniform_range(),
             table.rows_range(),
             words("indices", args.indices.as_ref(), extent.indices)?,
@@ -231,6 +231,7 @@ impl Lookup {
             status,
             counts.clone(),
         ];
+        ranges.extend(table.blocks_range());
         Dispatch::new(device, &self.pipeline, &ranges, work)
     }
 

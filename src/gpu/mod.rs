@@ -19,4 +19,4 @@ pub use lookup::{BoundLookup, Counts, Lookup, LookupArgs};
 pub use quantize::{BoundQuantize, Quantize, QuantizeArgs};
 #[cfg(feature = "session")]
 pub(crate) use scope::{alive, buffer, checked};
-pub use table::{Table, TableBuffers, TableDesc};
+pub use table::{BlocksBuffer, Table, TableBuffers, TableDesc};

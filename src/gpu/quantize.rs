@@ -4,11 +4,13 @@ use std::ops::Range as Rows;
 use std::sync::Arc;
 
 use super::Table;
-use super::arguments::{Dispatch, Range, Work, check_table, missing, row_range, status_range};
+use super::arguments::{Dispatch, Range, Work, check_rows, check_table, missing, status_range};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
-use crate::shader::{self, quantize_team};
-use crate::{Error, QuantizeSpec, QuantizeStatus, Result};
+use super::scope::filled_buffer;
+use crate::method::bin_errors;
+use crate::shader::{WorkUniform, quantize_rows_per_group};
+use crate::{Error, Method, QuantizeSpec, QuantizeStatus, Result};
 
 /// A compiled quantize kernel; see [`Kernels::quantize`].
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub struct Quantize {
     kernels: Kernels,
     spec: QuantizeSpec,
     pipeline: Arc<Pipeline>,
+    /// What a value in a bin of a histogram costs; of the histogram methods alone.
+    errors: Option<wgpu::Buffer>,
 }
 
 /// Arguments of [`Quantize::bind`].
@@ -28,7 +32,7 @@ pub struct QuantizeArgs<'a> {
     pub rows: Rows<u32>,
     /// `[rows.len(), dim]` f32, row-major; may be `None` where there are no rows.
     pub values: Option<wgpu::BufferBinding<'a>>,
-    /// Written: [`QuantizeStatus`], four u32 that the caller set to [`QuantizeStatus::CLEAR`]; may be
+    /// Written: [`QuantizeStatus`], six u32 that the caller set to [`QuantizeStatus::CLEAR`]; may be
     /// `None`.
     pub status: Option<wgpu::BufferBinding<'a>>,
 }
@@ -57,12 +61,26 @@ impl Quantize {
         self.spec
     }
 
-    pub(super) fn new(kernels: Kernels, spec: QuantizeSpec, pipeline: Arc<Pipeline>) -> Self {
-        Self {
+    pub(super) fn new(
+        kernels: Kernels,
+        spec: QuantizeSpec,
+        pipeline: Arc<Pipeline>,
+    ) -> Result<Self> {
+        let errors = match spec.method {
+            Method::HistApprox { bins } | Method::HistBrute { bins } => Some(filled_buffer(
+                kernels.device(),
+                "qembed.errors",
+                wgpu::BufferUsages::STORAGE,
+                bytemuck::cast_slice(&bin_errors(bins, spec.format.bits())),
+            )?),
+            _ => None,
+        };
+        Ok(Self {
             kernels,
             spec,
             pipeline,
-        }
+            errors,
+        })
     }
 
     /// Checks every argument and binds them. The table's rows are written, the others left alone.
@@ -72,32 +90,43 @@ impl Quantize {
     /// wrong with a range; [`Error::Limit`]; [`Error::DeviceLost`].
     ///
     /// # Cost
-    /// Allocates a bind group, a uniform of 8 bytes and, where there is no status, 16 bytes of
+    /// Allocates a bind group, a uniform of 24 bytes and, where there is no status, 24 bytes of
     /// scratch. Compiles, submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: QuantizeArgs<'_>) -> Result<BoundQuantize> {
         check_table(&self.kernels, table, self.spec.format)?;
         self.check_dim(table)?;
         let device = self.kernels.device();
         let limits = self.kernels.limits();
-        let range = row_range(&self.kernels, table, &args.rows)?;
+        check_rows(table, &args.rows)?;
         let rows = args.rows.len() as u64;
         if rows == 0 {
             return Ok(BoundQuantize { dispatch: None });
         }
         let values = args.values.as_ref().ok_or_else(|| missing("values"))?;
+        let work = filled_buffer(
+            device,
+            "qembed.work",
+            wgpu::BufferUsages::UNIFORM,
+            bytemuck::bytes_of(&WorkUniform::new(self.spec.method, args.rows)),
+        )?;
         let value_bytes = 4 * rows * u64::from(self.spec.dim);
         let mut scratch = None;
         let clear = bytemuck::bytes_of(&QuantizeStatus::CLEAR);
         let status = status_range(&self.kernels, args.status.as_ref(), clear, &mut scratch)?;
-        let ranges = [
+        let mut ranges = vec![
             table.uniform_range(),
-            Range::whole("range", &range),
+            Range::whole("work", &work),
             Range::storage("values", values, value_bytes, limits)?,
             table.rows_range(),
             status,
         ];
-        let rows_per_group = u64::from(shader::WORKGROUP / quantize_team(self.spec.dim));
-        let work = Work::groups("rows", rows.div_ceil(rows_per_group))?;
+        ranges.extend(
+            self.errors
+                .as_ref()
+                .map(|errors| Range::whole("errors", errors)),
+        );
+        let groups = rows.div_ceil(quantize_rows_per_group(&self.spec).into());
+        let work = Work::groups("rows", groups)?;
         let dispatch = Dispatch::new(device, &self.pipeline, &ranges, work)?;
         Ok(BoundQuantize {
             dispatch: Some(dispatch),

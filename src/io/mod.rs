@@ -1,21 +1,27 @@
 //! Files: tables (safetensors), arrays (npy). Feature `io`.
 //!
-//! Every error is [`crate::Error::File`] and names the file.
+//! Errors are [`crate::Error::File`] and name the file, but where an argument is at fault.
 //! A file is written under a temporary name beside its target and renamed when it is whole and on disk;
 //! what was there before is replaced, and keeps its permissions. A symbolic link is followed.
 
+mod floats;
+mod matrix_file;
 pub mod npy;
 mod replace;
 mod safetensors_file;
 mod table_file;
+mod table_header;
+mod table_metadata;
+mod table_writer;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
+pub use matrix_file::MatrixFile;
 pub use replace::{abandon, check_writable, replace};
 pub use table_file::TableFile;
+pub use table_writer::{TableShape, TableWriter};
 
-use crate::format::check_dim;
-use crate::table::check_rows;
 use crate::{Error, Result};
 
 /// f32 rows out of a file.
@@ -29,40 +35,15 @@ pub struct Matrix {
     pub values: Vec<f32>,
 }
 
-/// Reads a two-dimensional tensor, widened to f32.
-///
-/// `.safetensors` holds F32, F16 or BF16; `tensor` names one where there are several.
-/// `.npy` holds f4 or f2 in either order of axes.
+/// Reads a two-dimensional tensor whole, widened to f32: 4 bytes of memory a value. [`MatrixFile`] reads
+/// parts of it.
 ///
 /// # Errors
-/// [`Error::File`].
+/// [`Error::File`], as [`MatrixFile::open`] and [`MatrixFile::read_rows`] give it.
 pub fn read_matrix(path: &Path, tensor: Option<&str>) -> Result<Matrix> {
-    let (shape, values) = match extension(path) {
-        "safetensors" => safetensors_file::read_floats(path, tensor)?,
-        "npy" if tensor.is_some() => {
-            return Err(file_error(path, "holds one array; leave --tensor out"));
-        }
-        "npy" => {
-            let array = npy::read_floats(path)?;
-            (array.shape, array.values)
-        }
-        _ => return Err(file_error(path, "is neither .safetensors nor .npy")),
-    };
-    let [rows, dim] = shape[..] else {
-        let problem = format!(
-            "needs two dimensions (rows, dim), has {}: {shape:?}",
-            shape.len()
-        );
-        return Err(file_error(path, problem));
-    };
-    if values.is_empty() {
-        return Err(file_error(
-            path,
-            format!("is empty: its shape is {shape:?}"),
-        ));
-    }
-    check_dim(dim).map_err(|error| file_error(path, error))?;
-    check_rows(rows).map_err(|error| file_error(path, error))?;
+    let mut file = MatrixFile::open(path, tensor)?;
+    let (rows, dim) = (file.rows(), file.dim());
+    let values = file.read_rows(0..rows)?;
     Ok(Matrix { rows, dim, values })
 }
 
@@ -91,4 +72,12 @@ fn os_error(path: &Path, what: &str, error: &std::io::Error) -> Error {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     file_error(path, format!("{what}: {text}"))
+}
+
+/// An error while data is read, of which there was enough when the file was opened.
+fn read_error(path: &Path, error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => file_error(path, "became shorter while it was read; try again"),
+        _ => os_error(path, "cannot be read", error),
+    }
 }

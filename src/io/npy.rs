@@ -1,14 +1,17 @@
 //! Arrays in NumPy's format.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use half::f16;
-use npyz::{AutoSerialize, DType, Deserialize, NpyFile, Order, TypeChar, WriterBuilder};
+use npyz::{
+    AutoSerialize, DType, Deserialize, Endianness, NpyFile, Order, TypeChar, WriterBuilder,
+};
 
+use super::floats::{Encoding, Floats};
 use super::replace::replace;
-use super::{file_error, os_error};
+use super::{file_error, os_error, read_error};
 use crate::Result;
 
 /// An array of any shape, row-major.
@@ -27,15 +30,42 @@ type Npy = NpyFile<BufReader<File>>;
 /// # Errors
 /// [`crate::Error::File`].
 pub fn read_floats(path: &Path) -> Result<Array<f32>> {
+    let mut floats = open_floats(path)?;
+    let values = floats.read(0, floats.shape.iter().product())?;
+    row_major(path, floats.order, floats.shape, values)
+}
+
+/// An array of f4 or f2; its values stay on disk.
+pub(super) fn open_floats(path: &Path) -> Result<Floats> {
     let npy = open(path)?;
-    match kind(&npy.dtype()) {
-        Some((TypeChar::Float, 4)) => read(path, npy),
-        Some((TypeChar::Float, 2)) => {
-            let Array { shape, values } = read::<f16>(path, npy)?;
-            let values = values.into_iter().map(f16::to_f32).collect();
-            Ok(Array { shape, values })
-        }
-        _ => Err(wrong_type(path, &npy, "float32 or float16")),
+    let encoding =
+        encoding(&npy.dtype()).ok_or_else(|| wrong_type(path, &npy, "float32 or float16"))?;
+    let (shape, order) = (shape(&npy), npy.order());
+    let mut reader = npy.into_inner();
+    let start = reader
+        .stream_position()
+        .map_err(|error| read_error(path, &error))?;
+    Ok(Floats {
+        path: path.to_owned(),
+        file: reader.into_inner(),
+        start,
+        shape,
+        encoding,
+        order,
+    })
+}
+
+/// How floats of a plain type are stored, where they are of 4 or 2 bytes.
+fn encoding(dtype: &DType) -> Option<Encoding> {
+    let DType::Plain(plain) = dtype else {
+        return None;
+    };
+    match (plain.type_char(), plain.size_field(), plain.endianness()) {
+        (TypeChar::Float, 4, Endianness::Little) => Some(Encoding::F32),
+        (TypeChar::Float, 4, Endianness::Big) => Some(Encoding::F32BigEndian),
+        (TypeChar::Float, 2, Endianness::Little) => Some(Encoding::F16),
+        (TypeChar::Float, 2, Endianness::Big) => Some(Encoding::F16BigEndian),
+        _ => None,
     }
 }
 
@@ -135,9 +165,9 @@ fn open(path: &Path) -> Result<Npy> {
     }
 }
 
-/// Checks that the header is of an array of numbers, in size and in nesting, before it is parsed; leaves
-/// the reader at the start. The parser allocates what a header claims, recurses without end, and takes
-/// time exponential in the nesting.
+/// Checks that the header is of an array of numbers, in size, nesting and shape, before it is parsed;
+/// leaves the reader at the start. The parser allocates what a header claims, recurses without end, takes
+/// time exponential in the nesting, and multiplies the shape without a check.
 fn check_header(path: &Path, reader: &mut BufReader<File>) -> Result<()> {
     const MAGIC: &[u8] = b"\x93NUMPY";
     const LONGEST: u64 = 1 << 16;
@@ -147,11 +177,14 @@ fn check_header(path: &Path, reader: &mut BufReader<File>) -> Result<()> {
     if length < 12 || !start.starts_with(MAGIC) {
         return Err(file_error(path, "is not a npy file"));
     }
-    let claimed = match start[6] {
-        1 => u64::from(u16::from_le_bytes([start[8], start[9]])),
-        _ => u64::from(u32::from_le_bytes([
-            start[8], start[9], start[10], start[11],
-        ])),
+    let (text_at, claimed) = match start[6] {
+        1 => (10, u64::from(u16::from_le_bytes([start[8], start[9]]))),
+        _ => (
+            12,
+            u64::from(u32::from_le_bytes([
+                start[8], start[9], start[10], start[11],
+            ])),
+        ),
     };
     if claimed > LONGEST {
         let problem = format!(
@@ -160,9 +193,9 @@ fn check_header(path: &Path, reader: &mut BufReader<File>) -> Result<()> {
         return Err(file_error(path, problem));
     }
     let mut header = vec![];
-    (&mut *reader)
-        .take(claimed)
-        .read_to_end(&mut header)
+    reader
+        .seek(SeekFrom::Start(text_at))
+        .and_then(|_| (&mut *reader).take(claimed).read_to_end(&mut header))
         .and_then(|_| reader.rewind())
         .map_err(|error| os_error(path, "cannot be read", &error))?;
     let opening = header.iter().filter(|byte| b"([{".contains(byte)).count();
@@ -172,15 +205,39 @@ fn check_header(path: &Path, reader: &mut BufReader<File>) -> Result<()> {
             "is damaged, or no array of numbers: its header is nested",
         ));
     }
+    if !lengths_multiply(&header) {
+        return Err(file_error(path, "is damaged: its shape overflows"));
+    }
     Ok(())
 }
 
+/// Whether all numbers of a header are decimal and their product fits u64; the shape's are among them.
+fn lengths_multiply(header: &[u8]) -> bool {
+    let words = header.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    words
+        .filter(|word| word.first().is_some_and(u8::is_ascii_digit))
+        .map(|word| str::from_utf8(word).ok()?.parse::<u64>().ok())
+        .try_fold(1u64, |product, number| product.checked_mul(number?.max(1)))
+        .is_some()
+}
+
 fn read<T: Deserialize + Copy>(path: &Path, npy: Npy) -> Result<Array<T>> {
-    let shape: Vec<_> = npy.shape().iter().map(|&length| length as usize).collect();
-    let order = npy.order();
-    let values = npy
-        .into_vec()
-        .map_err(|error| os_error(path, "cannot be read", &error))?;
+    let (shape, order) = (shape(&npy), npy.order());
+    let values = npy.into_vec().map_err(|error| read_error(path, &error))?;
+    row_major(path, order, shape, values)
+}
+
+fn shape(npy: &Npy) -> Vec<usize> {
+    npy.shape().iter().map(|&length| length as usize).collect()
+}
+
+/// Values in the file's order as an array.
+fn row_major<T: Copy>(
+    path: &Path,
+    order: Order,
+    shape: Vec<usize>,
+    values: Vec<T>,
+) -> Result<Array<T>> {
     let values = match (order, &shape[..]) {
         (Order::C, _) | (Order::Fortran, [] | [_]) => values,
         (Order::Fortran, &[rows, columns]) => transposed(&values, rows, columns),

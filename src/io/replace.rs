@@ -1,16 +1,16 @@
 //! Writes a file whole or not at all.
 
 use std::fs::{File, Permissions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
 use super::{file_error, os_error};
-use crate::Result;
+use crate::{Error, Result};
 
-const CANNOT: &str = "cannot be written";
+pub(super) const CANNOT: &str = "cannot be written";
 
 /// The temporary files that this process has at the moment.
 static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
@@ -58,11 +58,12 @@ pub fn check_writable(path: &Path) -> Result<()> {
 /// A file that was there is replaced and keeps its permissions; a symbolic link is followed.
 ///
 /// # Errors
-/// [`crate::Error::File`] where the folder or the path cannot be written, and what `write` says. The
-/// temporary file is gone then.
+/// [`crate::Error::File`] where the folder or the path cannot be written, and what `write` says: an
+/// [`crate::Error`] in its `io::Error` ([`io::Error::other`]) comes out as it is. The temporary file is
+/// gone then.
 pub fn replace(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<()> {
     let pending = create(path)?;
     let file = pending.file.as_file();
@@ -77,7 +78,10 @@ pub fn replace(
         file.sync_all()?;
         std::fs::rename(pending.file.path(), &pending.target)
     })();
-    written.map_err(|error| os_error(path, CANNOT, &error))
+    written.map_err(|error: io::Error| match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => os_error(path, CANNOT, &error),
+    })
 }
 
 /// A temporary file, and the file that it will become.

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use half::{bf16, f16};
+use npyz::Order;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::{file_error, os_error};
+use super::floats::{Encoding, Floats};
+use super::{file_error, os_error, read_error};
 use crate::Result;
 
 /// The longest header that the format allows.
@@ -93,33 +94,32 @@ impl<'a> SafetensorsFile<'a> {
         self.file
             .seek(SeekFrom::Start(self.data_start + start as u64))
             .and_then(|_| self.file.read_exact(bytes))
-            .map_err(|error| os_error(self.path, "cannot be read", &error))
+            .map_err(|error| read_error(self.path, &error))
     }
 }
 
-/// Shape and values of a tensor, widened to f32.
-pub(super) fn read_floats(path: &Path, tensor: Option<&str>) -> Result<(Vec<usize>, Vec<f32>)> {
-    let mut file = SafetensorsFile::open(path)?;
+/// A tensor of floats; its values stay on disk.
+pub(super) fn open_floats(path: &Path, tensor: Option<&str>) -> Result<Floats> {
+    let file = SafetensorsFile::open(path)?;
     let tensor = file.tensor(tensor)?;
-    let decode: fn(&[u8]) -> f32 = match tensor.dtype {
-        Dtype::F32 => |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
-        Dtype::F16 => |b| f16::from_le_bytes([b[0], b[1]]).to_f32(),
-        Dtype::BF16 => |b| bf16::from_le_bytes([b[0], b[1]]).to_f32(),
+    let encoding = match tensor.dtype {
+        Dtype::F32 => Encoding::F32,
+        Dtype::F16 => Encoding::F16,
+        Dtype::BF16 => Encoding::Bf16,
         other => {
-            return Err(file_error(
-                path,
-                format!("holds {other:?}; needed F32, F16 or BF16"),
-            ));
+            let problem = format!("holds {other:?}; needed F32, F16 or BF16");
+            return Err(file_error(path, problem));
         }
     };
-    let (start, end) = tensor.data_offsets;
-    let mut bytes = vec![0; end - start];
-    file.read(&tensor, &mut bytes)?;
-    let values = bytes
-        .chunks_exact(tensor.dtype.bitsize() / 8)
-        .map(decode)
-        .collect();
-    Ok((tensor.shape, values))
+    let (start, _) = tensor.data_offsets;
+    Ok(Floats {
+        path: path.to_owned(),
+        start: file.data_start + start as u64,
+        file: file.file,
+        shape: tensor.shape,
+        encoding,
+        order: Order::C,
+    })
 }
 
 /// The first few names.

@@ -1,19 +1,24 @@
 //! Codes back to values.
 
 use super::exact;
-use crate::{AffineRow, PackedTable};
+use crate::{Levels, PackedTable, Row};
 
-/// The value of one column: `rn(rn(scale * code) + bias)`.
+/// The value of one column: `rn(rn(scale * code) + bias)`, or the code's centroid.
 ///
-/// Subnormal headers count as zero; a zero value is +0; NaN and infinity propagate.
+/// Subnormal headers count as zero; a zero value of an affine row is +0; NaN and infinity propagate.
 ///
 /// # Source
 /// The two roundings of `scale * code + bias` in f32. With an f16 header the product is exact, so
 /// a fused multiply-add gives the same bits; with an f32 header it may not (PyTorch fuses it).
-pub fn row_value(row: AffineRow<'_>, column: usize) -> f32 {
-    let header = row.header();
-    let product = exact::mul(exact::input(header.scale), row.code(column) as f32);
-    exact::add(product, exact::input(header.bias))
+pub fn row_value(row: Row<'_>, column: usize) -> f32 {
+    let code = row.code(column);
+    match row.levels() {
+        Levels::Affine(header) => {
+            let product = exact::mul(exact::input(header.scale), code as f32);
+            exact::add(product, exact::input(header.bias))
+        }
+        Levels::Codebook(codebook) => codebook.value(code),
+    }
 }
 
 /// Every value of the table, `[rows, dim]`, row-major.

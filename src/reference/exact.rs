@@ -17,18 +17,12 @@ pub fn input(x: f32) -> f32 {
 }
 
 /// A result computed in f64 without error that could matter to the one rounding done here.
+///
+/// From half a unit below 2^-126 on, 24 bits round up to it; the cast, whose units are twice as
+/// coarse there, does so too.
 pub fn round(x: f64) -> f32 {
-    // Far above the subnormals, so that the cast rounds to 24 bits whatever the exponent.
-    const LIFT: f64 = (1u128 << 100) as f64;
-    if x.abs() >= 2.0 * TINY || x.is_nan() {
-        return x as f32;
-    }
-    let rounded = f64::from((x * LIFT) as f32) / LIFT;
-    if rounded.abs() < TINY {
-        0.0
-    } else {
-        rounded as f32
-    }
+    const ROUNDS_UP: f64 = TINY - TINY * (f32::EPSILON as f64) / 4.0;
+    if x.abs() < ROUNDS_UP { 0.0 } else { x as f32 }
 }
 
 /// `a + b`. The sum of two floats is exact where it is subnormal.
@@ -56,6 +50,47 @@ pub fn div(a: f32, b: f32) -> f32 {
     round(f64::from(a) / f64::from(b))
 }
 
+/// `sqrt(a)`: 53 bits suffice for the second rounding, to 24, to be the only one.
+pub fn sqrt(a: f32) -> f32 {
+    f64::from(a).sqrt() as f32
+}
+
+/// `a * a`; what would be below the normals is zero.
+pub fn squared(a: f32) -> f32 {
+    // (2^-63)^2 is the smallest normal; the next smaller float's square rounds to less.
+    if a.abs() < 0.5f32.powi(63) {
+        0.0
+    } else {
+        a * a
+    }
+}
+
+/// An integer, rounded to nearest even.
+pub fn integer(a: u32) -> f32 {
+    a as f32
+}
+
+/// f32 to f16 and back.
+pub fn to_f16(a: f32) -> f32 {
+    half::f16::from_f32(a).to_f32()
+}
+
+/// The sum of non-negative or well-scaled terms, one for every column, in the order in which 16 lanes
+/// that share a row make it: partial sums by column mod 16, each in order of columns, then
+/// lane `i` takes lane `i + 8`'s, then `i + 4`'s, then `i + 2`'s, then `i + 1`'s.
+pub fn sum16(terms: impl Iterator<Item = f32>) -> f32 {
+    let mut partial = [0.0; 16];
+    for (column, term) in terms.enumerate() {
+        partial[column % 16] = add(partial[column % 16], term);
+    }
+    for stride in [8, 4, 2, 1] {
+        for lane in 0..stride {
+            partial[lane] = add(partial[lane], partial[lane + stride]);
+        }
+    }
+    partial[0]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +112,31 @@ mod tests {
         let above = f32::MIN_POSITIVE * (1.0 + f32::EPSILON);
         assert_eq!(mul(just_below, f32::MIN_POSITIVE).to_bits(), 0);
         assert_eq!(mul(just_below, above), f32::MIN_POSITIVE);
+        let half_a_unit = 0.5f64.powi(151);
+        assert_eq!(round(TINY - half_a_unit), f32::MIN_POSITIVE);
+        assert_eq!(round(-(TINY - half_a_unit)), -f32::MIN_POSITIVE);
+        assert_eq!(round(TINY - half_a_unit * 1.000_001), 0.0);
+    }
+
+    #[test]
+    fn squares_below_the_normals_are_zero() {
+        let edge = 0.5f32.powi(63);
+        assert_eq!(squared(edge), f32::MIN_POSITIVE);
+        assert_eq!(squared(-edge), f32::MIN_POSITIVE);
+        assert_eq!(squared(f32::from_bits(edge.to_bits() - 1)), 0.0);
+        assert_eq!(squared(3.0), 9.0);
+    }
+
+    #[test]
+    fn sixteen_partial_sums_in_their_order() {
+        assert_eq!(sum16((1..=100).map(|i| i as f32)), 5050.0);
+        // Lane 0 holds 2^24 and takes lane 8's 1 first, which is lost; then lane 4's 2 + 0, which is not.
+        let mut terms = [0.0; 16];
+        terms[0] = 16_777_216.0;
+        terms[8] = 1.0;
+        terms[4] = 1.0;
+        terms[12] = 1.0;
+        assert_eq!(sum16(terms.into_iter()), 16_777_218.0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::dequantize::row_value;
 use super::exact;
 use crate::spec::{LookupStatus, Output, Pooling, Weighting, check_weighting};
-use crate::{AffineRow, Error, PackedTable, Result};
+use crate::{Error, Levels, PackedTable, Result, Row};
 
 /// Arguments of [`lookup`].
 #[derive(Clone, Copy, Debug)]
@@ -141,16 +141,21 @@ fn pool(
     out.terms.push(positions.len() as u32);
 }
 
-/// `|w| * (|scale * code| + |bias|)`
-fn magnitude(row: AffineRow<'_>, column: usize, weight: Option<f32>) -> f64 {
-    let header = row.header();
-    let product = f64::from(header.scale) * f64::from(row.code(column));
-    f64::from(weight.unwrap_or(1.0)).abs() * (product.abs() + f64::from(header.bias).abs())
+/// `|w| * (|scale * code| + |bias|)`, or `|w| * |centroid|`
+fn magnitude(row: Row<'_>, column: usize, weight: Option<f32>) -> f64 {
+    let value = match row.levels() {
+        Levels::Affine(header) => {
+            let product = f64::from(header.scale) * f64::from(row.code(column));
+            product.abs() + f64::from(header.bias).abs()
+        }
+        Levels::Codebook(codebook) => f64::from(codebook.value(row.code(column))).abs(),
+    };
+    f64::from(weight.unwrap_or(1.0)).abs() * value
 }
 
 /// The value may be flushed before it meets the weight, the weight before it meets the value, and
 /// their product, the chunk's sum and the total as they are.
-fn flushed(row: AffineRow<'_>, column: usize, weight: Option<f32>) -> f64 {
+fn flushed(row: Row<'_>, column: usize, weight: Option<f32>) -> f64 {
     let weight = f64::from(weight.unwrap_or(1.0)).abs();
     let value = f64::from(row_value(row, column)).abs();
     f64::from(f32::MIN_POSITIVE) * (weight + value + 3.0)

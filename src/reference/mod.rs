@@ -7,7 +7,7 @@
 mod dequantize;
 pub mod exact;
 mod lookup;
-mod quantize;
+pub mod quantize;
 
 pub use dequantize::{dequantize, row_value};
 pub use lookup::{LookupArgs, Pooled, lookup};

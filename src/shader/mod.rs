@@ -5,9 +5,18 @@
 //! bind group 0. The head of each file under `shaders/` says what the bindings hold and what the
 //! host must guarantee.
 
+/// Joins fragments of `shaders/` into one module.
+macro_rules! module {
+    ($($file:literal),+) => {
+        concat!($(include_str!(concat!("../../shaders/", $file))),+)
+    };
+}
+
+mod quantize;
 mod variants;
 
-pub use variants::{all, dequantize, lookup, prepare, quantize, quantize_team};
+pub use quantize::{quantize, quantize_rows_per_group};
+pub use variants::{all, dequantize, lookup, prepare};
 
 /// Lanes of a workgroup, in every kernel but `prepare`, which has one.
 pub const WORKGROUP: u32 = 64;
@@ -41,6 +50,7 @@ pub struct Binding {
 }
 
 pub use crate::spec::Promise;
+use crate::{Method, Search};
 
 /// One kernel, specialised.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +81,10 @@ pub struct TableUniform {
     pub row_words: u32,
     /// Must be 0.
     pub zero: u32,
+    /// Blocks of rows that share a codebook; 0 in other formats.
+    pub blocks: u32,
+    /// Bits of a row's block id.
+    pub id_bits: u32,
 }
 
 /// Binding 1 of `lookup`, and what `prepare` reads.
@@ -83,7 +97,7 @@ pub struct CountsWords {
     pub indices: u32,
 }
 
-/// Binding 1 of `quantize` and `dequantize`.
+/// Binding 1 of `dequantize`.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct RowRangeUniform {
@@ -91,6 +105,54 @@ pub struct RowRangeUniform {
     pub first_row: u32,
     /// Number of rows.
     pub rows: u32,
+}
+
+/// Binding 1 of `quantize`.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct WorkUniform {
+    /// First row of the table.
+    pub first_row: u32,
+    /// Number of rows.
+    pub rows: u32,
+    /// Steps after which a greedy walk ends wherever it is.
+    pub most_steps: u32,
+    /// The most alternations of least squares, or of Lloyd's algorithm.
+    pub iterations: u32,
+    /// Steps that the full range is divided into.
+    pub bins: f32,
+    /// Steps that the range keeps at least.
+    pub kept: f32,
+}
+
+impl WorkUniform {
+    /// What a method's kernel is told about a range of rows.
+    pub fn new(method: Method, rows: std::ops::Range<u32>) -> Self {
+        let search = match method {
+            Method::Greedy(search) | Method::GreedyTorch(search) | Method::GreedyPaper(search) => {
+                search
+            }
+            Method::Lsq { search, .. } | Method::Best { search, .. } => search,
+            _ => Search::default(),
+        };
+        let iterations = match method {
+            Method::Lsq { iterations, .. }
+            | Method::Best { iterations, .. }
+            | Method::Kmeans { iterations } => iterations,
+            _ => 0,
+        };
+        Self {
+            first_row: rows.start,
+            rows: rows.end.saturating_sub(rows.start),
+            most_steps: search.most_steps(),
+            iterations,
+            bins: search.bins as f32,
+            kept: match method {
+                Method::GreedyPaper(search) => search.kept_bins_exactly(),
+                _ => search.kept_bins() as f32,
+            },
+        }
+    }
 }
 
 /// Binding 0 of `prepare`.

@@ -1,45 +1,49 @@
-//! From a spec to its variant. The one place that knows constants, bindings and labels.
+//! From a spec to its variant: lookups, dequantize, prepare; `quantize.rs` has the others. The one place that
+//! knows constants, bindings and labels.
 
 use super::{Access, Binding, Promise, Variant, WORKGROUP};
-use crate::{Format, LookupSpec, Method, Output, Pooling, QuantizeSpec, Weighting};
+use crate::{Format, LookupSpec, Output, Pooling, Weighting};
 
-/// Joins fragments of `shaders/` into one module.
-macro_rules! module {
+/// The modules of a lookup, one for every way to decode.
+macro_rules! by_decoding {
     ($($file:literal),+) => {
-        concat!($(include_str!(concat!("../../shaders/", $file))),+)
+        Sources {
+            affine: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_affine.wgsl", $($file),+),
+            codebook: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_codebook.wgsl", $($file),+),
+            blocks: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_blocks.wgsl", $($file),+),
+        }
     };
 }
 
-const GATHER: &str = module!(
-    "table.wgsl",
-    "exact.wgsl",
-    "decode.wgsl",
-    "lookup.wgsl",
-    "lookup_weights.wgsl",
-    "lookup_gather.wgsl"
-);
-const SUM: &str = module!(
-    "table.wgsl",
-    "exact.wgsl",
-    "decode.wgsl",
+/// The modules of one kernel that reads rows.
+struct Sources {
+    affine: &'static str,
+    codebook: &'static str,
+    blocks: &'static str,
+}
+
+impl Sources {
+    const fn of(&self, format: Format) -> &'static str {
+        match format {
+            Format::Affine { .. } => self.affine,
+            Format::Codebook { .. } => self.codebook,
+            Format::Blocks { .. } => self.blocks,
+        }
+    }
+}
+
+const GATHER: Sources = by_decoding!("lookup.wgsl", "lookup_weights.wgsl", "lookup_gather.wgsl");
+const SUM: Sources = by_decoding!(
     "lookup.wgsl",
     "lookup_weights.wgsl",
     "lookup_bags.wgsl",
     "lookup_sum.wgsl"
 );
-const MAX: &str = module!(
-    "table.wgsl",
-    "exact.wgsl",
-    "decode.wgsl",
-    "lookup.wgsl",
-    "lookup_bags.wgsl",
-    "lookup_max.wgsl"
-);
-const QUANTIZE: &str = module!("table.wgsl", "exact.wgsl", "quantize.wgsl");
-const DEQUANTIZE: &str = module!("table.wgsl", "exact.wgsl", "decode.wgsl", "dequantize.wgsl");
+const MAX: Sources = by_decoding!("lookup.wgsl", "lookup_bags.wgsl", "lookup_max.wgsl");
+const DEQUANTIZE: Sources = by_decoding!("dequantize.wgsl");
 const COUNTS: &str = module!("counts.wgsl");
 
-const fn binding(number: u32, name: &'static str, access: Access) -> Binding {
+pub(super) const fn binding(number: u32, name: &'static str, access: Access) -> Binding {
     Binding {
         number,
         name,
@@ -56,6 +60,16 @@ const GATHER_BINDINGS: &[Binding] = &[
     binding(6, "output", Access::ReadWrite),
     binding(7, "status", Access::ReadWrite),
 ];
+const GATHER_BLOCKS_BINDINGS: &[Binding] = &[
+    binding(0, "table", Access::Uniform),
+    binding(1, "counts", Access::Read),
+    binding(2, "rows", Access::Read),
+    binding(3, "indices", Access::Read),
+    binding(5, "weights", Access::Read),
+    binding(6, "output", Access::ReadWrite),
+    binding(7, "status", Access::ReadWrite),
+    binding(8, "shared_words", Access::Read),
+];
 const SUM_BINDINGS: &[Binding] = &[
     binding(0, "table", Access::Uniform),
     binding(1, "counts", Access::Read),
@@ -66,6 +80,17 @@ const SUM_BINDINGS: &[Binding] = &[
     binding(6, "output", Access::ReadWrite),
     binding(7, "status", Access::ReadWrite),
 ];
+const SUM_BLOCKS_BINDINGS: &[Binding] = &[
+    binding(0, "table", Access::Uniform),
+    binding(1, "counts", Access::Read),
+    binding(2, "rows", Access::Read),
+    binding(3, "indices", Access::Read),
+    binding(4, "offsets", Access::Read),
+    binding(5, "weights", Access::Read),
+    binding(6, "output", Access::ReadWrite),
+    binding(7, "status", Access::ReadWrite),
+    binding(8, "shared_words", Access::Read),
+];
 const MAX_BINDINGS: &[Binding] = &[
     binding(0, "table", Access::Uniform),
     binding(1, "counts", Access::Read),
@@ -75,18 +100,28 @@ const MAX_BINDINGS: &[Binding] = &[
     binding(6, "output", Access::ReadWrite),
     binding(7, "status", Access::ReadWrite),
 ];
-const QUANTIZE_BINDINGS: &[Binding] = &[
+const MAX_BLOCKS_BINDINGS: &[Binding] = &[
     binding(0, "table", Access::Uniform),
-    binding(1, "range", Access::Uniform),
-    binding(2, "values", Access::Read),
-    binding(3, "rows", Access::ReadWrite),
-    binding(4, "status", Access::ReadWrite),
+    binding(1, "counts", Access::Read),
+    binding(2, "rows", Access::Read),
+    binding(3, "indices", Access::Read),
+    binding(4, "offsets", Access::Read),
+    binding(6, "output", Access::ReadWrite),
+    binding(7, "status", Access::ReadWrite),
+    binding(8, "shared_words", Access::Read),
 ];
 const DEQUANTIZE_BINDINGS: &[Binding] = &[
     binding(0, "table", Access::Uniform),
     binding(1, "range", Access::Uniform),
     binding(2, "rows", Access::Read),
     binding(3, "values", Access::ReadWrite),
+];
+const DEQUANTIZE_BLOCKS_BINDINGS: &[Binding] = &[
+    binding(0, "table", Access::Uniform),
+    binding(1, "range", Access::Uniform),
+    binding(2, "rows", Access::Read),
+    binding(3, "values", Access::ReadWrite),
+    binding(8, "shared_words", Access::Read),
 ];
 const PREPARE_BINDINGS: &[Binding] = &[
     binding(0, "capacity", Access::Uniform),
@@ -96,22 +131,26 @@ const PREPARE_BINDINGS: &[Binding] = &[
 
 /// The lookup kernel of a spec that [`LookupSpec::check`] accepts.
 pub fn lookup(spec: &LookupSpec) -> Variant {
-    let (source, bindings) = match spec.pooling {
-        Pooling::None => (GATHER, GATHER_BINDINGS),
-        Pooling::Sum | Pooling::Mean => (SUM, SUM_BINDINGS),
-        Pooling::Max => (MAX, MAX_BINDINGS),
+    let blocks = matches!(spec.format, Format::Blocks { .. });
+    let (sources, bindings) = match (spec.pooling, blocks) {
+        (Pooling::None, false) => (GATHER, GATHER_BINDINGS),
+        (Pooling::None, true) => (GATHER, GATHER_BLOCKS_BINDINGS),
+        (Pooling::Sum | Pooling::Mean, false) => (SUM, SUM_BINDINGS),
+        (Pooling::Sum | Pooling::Mean, true) => (SUM, SUM_BLOCKS_BINDINGS),
+        (Pooling::Max, false) => (MAX, MAX_BINDINGS),
+        (Pooling::Max, true) => (MAX, MAX_BLOCKS_BINDINGS),
     };
     let mut constants = format_constants(spec.format);
     constants.push(("OUTPUT_F16", flag(spec.output == Output::F16)));
     if spec.pooling != Pooling::Max {
         constants.push(("WEIGHTED", flag(spec.weighting == Weighting::Weighted)));
     }
-    if bindings == SUM_BINDINGS {
+    if let Pooling::Sum | Pooling::Mean = spec.pooling {
         constants.push(("MEAN", flag(spec.pooling == Pooling::Mean)));
     }
     Variant {
         label: spec.label(),
-        source,
+        source: sources.of(spec.format),
         entry_point: "lookup",
         constants,
         bindings,
@@ -119,34 +158,17 @@ pub fn lookup(spec: &LookupSpec) -> Variant {
     }
 }
 
-/// The quantize kernel, with [`quantize_team`] lanes to a row.
-pub fn quantize(spec: &QuantizeSpec) -> Variant {
-    let mut constants = format_constants(spec.format);
-    constants.push(("TEAM", f64::from(quantize_team(spec.dim))));
-    Variant {
-        label: spec.label(),
-        source: QUANTIZE,
-        entry_point: "quantize",
-        constants,
-        bindings: QUANTIZE_BINDINGS,
-        promise: Promise::Bits,
-    }
-}
-
-/// Lanes that own one row of `dim` columns in the quantize kernel: a power of two, about a lane for
-/// every four columns, so that short rows share a workgroup.
-pub fn quantize_team(dim: u32) -> u32 {
-    dim.div_ceil(4).next_power_of_two().min(WORKGROUP)
-}
-
 /// The dequantize kernel.
 pub fn dequantize(format: Format) -> Variant {
     Variant {
         label: format!("dequantize.{format}"),
-        source: DEQUANTIZE,
+        source: DEQUANTIZE.of(format),
         entry_point: "dequantize",
         constants: format_constants(format),
-        bindings: DEQUANTIZE_BINDINGS,
+        bindings: match format {
+            Format::Blocks { .. } => DEQUANTIZE_BLOCKS_BINDINGS,
+            Format::Affine { .. } | Format::Codebook { .. } => DEQUANTIZE_BINDINGS,
+        },
         promise: Promise::Bits,
     }
 }
@@ -166,17 +188,7 @@ pub fn prepare() -> Variant {
 /// Every variant of every kernel.
 pub fn all() -> impl Iterator<Item = Variant> {
     let lookups = LookupSpec::all().map(|spec| lookup(&spec));
-    let quantizes = Format::all().flat_map(|format| {
-        // A dim for every size of team.
-        let dims = (0..=WORKGROUP.ilog2()).map(|log| 4 << log);
-        dims.map(move |dim| {
-            quantize(&QuantizeSpec {
-                format,
-                method: Method::Asym,
-                dim,
-            })
-        })
-    });
+    let quantizes = Format::all().flat_map(super::quantize::all);
     let dequantizes = Format::all().map(dequantize);
     lookups
         .chain(quantizes)
@@ -184,7 +196,7 @@ pub fn all() -> impl Iterator<Item = Variant> {
         .chain([prepare()])
 }
 
-fn format_constants(format: Format) -> Vec<(&'static str, f64)> {
+pub(super) fn format_constants(format: Format) -> Vec<(&'static str, f64)> {
     vec![
         ("BITS", f64::from(format.bits().count())),
         ("HEADER_WORDS", f64::from(format.header_words())),
@@ -192,6 +204,6 @@ fn format_constants(format: Format) -> Vec<(&'static str, f64)> {
     ]
 }
 
-fn flag(on: bool) -> f64 {
+pub(super) fn flag(on: bool) -> f64 {
     f64::from(u8::from(on))
 }

@@ -3,6 +3,7 @@
 use super::compare::Outcome;
 use super::shapes::Batch;
 use super::{Engine, Lookup, Quantized, reference_args};
+use crate::reference::quantize::Solver;
 use crate::{Format, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Result, cpu};
 
 /// The kernels on the CPU.
@@ -11,6 +12,7 @@ pub struct CpuEngine;
 
 impl Engine for CpuEngine {
     type Table = PackedTable;
+    const SOLVER: Solver = Solver::Exact;
 
     fn upload(&self, table: &PackedTable) -> Result<PackedTable> {
         Ok(table.clone())

@@ -7,8 +7,9 @@ use super::compare::{Fill, Outcome, guards};
 use super::shapes::Batch;
 use super::{Engine, Lookup, Quantized};
 use crate::gpu::{
-    Counts, DequantizeArgs, LookupArgs, QuantizeArgs, Table, TableBuffers, TableDesc,
+    BlocksBuffer, Counts, DequantizeArgs, LookupArgs, QuantizeArgs, Table, TableBuffers, TableDesc,
 };
+use crate::reference::quantize::Solver;
 use crate::table::rows_of;
 use crate::{
     Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
@@ -78,6 +79,7 @@ impl<'a> GpuEngine<'a> {
 
 impl Engine for GpuEngine<'_> {
     type Table = Table;
+    const SOLVER: Solver = Solver::Lloyd;
 
     /// The table lies in the middle of a larger buffer, as in an engine's own arena.
     fn upload(&self, packed: &PackedTable) -> Result<Table> {
@@ -86,6 +88,7 @@ impl Engine for GpuEngine<'_> {
             [] => arena.push(&[0]),
             words => arena.push(words),
         };
+        let shared = packed.blocks().map(|blocks| arena.push(blocks.words()));
         let buffer = self.upload_arena(&arena)?;
         let desc = TableDesc {
             format: packed.format(),
@@ -95,7 +98,14 @@ impl Engine for GpuEngine<'_> {
         let rows = rows
             .of(&buffer)
             .unwrap_or(buffer.as_entire_buffer_binding());
-        Table::from_buffers(self.session.kernels(), desc, TableBuffers { rows })
+        let blocks = packed.blocks().zip(shared).and_then(|(blocks, place)| {
+            let count = blocks.count();
+            Some(BlocksBuffer {
+                count,
+                words: place.of(&buffer)?,
+            })
+        });
+        Table::from_buffers(self.session.kernels(), desc, TableBuffers { rows, blocks })
     }
 
     fn lookup(&self, table: &Table, spec: &LookupSpec, batch: &Batch) -> Result<Lookup> {
@@ -178,7 +188,10 @@ impl Engine for GpuEngine<'_> {
         let table = Table::from_buffers(
             kernels,
             TableDesc { format, rows, dim },
-            TableBuffers { rows: range },
+            TableBuffers {
+                rows: range,
+                blocks: None,
+            },
         )?;
         let bound = kernels
             .quantize(QuantizeSpec {

@@ -16,6 +16,7 @@ pub use gpu::GpuEngine;
 use compare::Outcome;
 use shapes::{Batch, Faults, Shape};
 
+use crate::reference::quantize::Solver;
 use crate::reference::{self, quantize_row};
 use crate::shader;
 use crate::{
@@ -40,6 +41,9 @@ pub trait Engine {
     /// # Errors
     /// Whatever the device refuses.
     fn lookup(&self, table: &Self::Table, spec: &LookupSpec, batch: &Batch) -> Result<Lookup>;
+
+    /// How it finds the centroids of [`Method::Kmeans`].
+    const SOLVER: Solver;
 
     /// Quantizes `[rows, dim]` values.
     ///
@@ -96,15 +100,13 @@ pub struct Case {
 /// Number of cases whose name contains `filter`.
 pub fn count(filter: &str) -> usize {
     let shapes = shapes::shapes();
-    let labels = Format::all().flat_map(labels);
-    labels
-        .map(|label| {
-            shapes
-                .iter()
-                .filter(|shape| selected(&label, shape, filter))
-                .count()
-        })
-        .sum()
+    let cases = |shape: &Shape| {
+        let labels = Format::all().flat_map(|format| labels(format, shape));
+        labels
+            .filter(|label| selected(label, shape, filter))
+            .count()
+    };
+    shapes.iter().map(cases).sum()
 }
 
 /// Runs every case whose name, `label/shape`, contains `filter`, and hands each to `done`.
@@ -114,7 +116,7 @@ pub fn count(filter: &str) -> usize {
 pub fn run<E: Engine>(engine: &E, filter: &str, mut done: impl FnMut(Case)) -> Result<()> {
     for (number, shape) in shapes::shapes().iter().enumerate() {
         for format in Format::all() {
-            if labels(format)
+            if labels(format, shape)
                 .iter()
                 .any(|label| selected(label, shape, filter))
             {
@@ -129,18 +131,33 @@ fn selected(label: &str, shape: &Shape, filter: &str) -> bool {
     format!("{label}/{}", shape.name()).contains(filter)
 }
 
-/// The labels of every kernel for one format.
-fn labels(format: Format) -> Vec<String> {
+/// The labels of every kernel for one format and shape.
+fn labels(format: Format, shape: &Shape) -> Vec<String> {
     let lookups = LookupSpec::all().filter(|spec| spec.format == format);
     let mut labels: Vec<_> = lookups.map(|spec| spec.label()).collect();
-    labels.push(quantize_label(format));
+    let methods = methods(format).filter(|method| shape.is_worth(*method));
+    labels.extend(methods.map(|method| quantize_label(format, method)));
     labels.push(shader::dequantize(format).label);
     labels
 }
 
+/// The methods that write a format row by row, on every device.
+fn methods(format: Format) -> impl Iterator<Item = Method> {
+    let by_row = |method: &Method| !matches!(method, Method::KmeansCls { .. });
+    let fits = move |method: &Method| method.check(format).is_ok();
+    Method::ALL
+        .map(|method| match method {
+            // The reference is cubic in the bins.
+            Method::HistBrute { .. } => Method::HistBrute { bins: 24 },
+            method => method,
+        })
+        .into_iter()
+        .filter(by_row)
+        .filter(fits)
+}
+
 /// A label leaves the dim out.
-fn quantize_label(format: Format) -> String {
-    let method = Method::Asym;
+fn quantize_label(format: Format, method: Method) -> String {
     QuantizeSpec {
         format,
         method,
@@ -176,9 +193,12 @@ fn run_shape<E: Engine>(
             );
         }
     }
-    let label = quantize_label(format);
-    if selected(&label, shape, filter) {
-        report(label, check_quantize(engine, shape, format, seed)?);
+    for method in methods(format).filter(|method| shape.is_worth(*method)) {
+        let label = quantize_label(format, method);
+        if selected(&label, shape, filter) {
+            let outcome = check_quantize(engine, shape, (format, method), seed)?;
+            report(label, outcome);
+        }
     }
     let label = shader::dequantize(format).label;
     if selected(&label, shape, filter) {
@@ -220,12 +240,12 @@ pub fn reference_args<'a>(spec: &LookupSpec, batch: &'a Batch) -> reference::Loo
 fn check_quantize<E: Engine>(
     engine: &E,
     shape: &Shape,
-    format: Format,
+    (format, method): (Format, Method),
     seed: u64,
 ) -> Result<Outcome> {
     let values = shapes::values(shape, format.params(), seed);
-    let (words, status) = quantize_counting(&values, shape.dim, format);
-    let got = engine.quantize(&values, shape.dim as usize, format, Method::Asym)?;
+    let (words, status) = quantize_counting(&values, shape.dim, (format, method), E::SOLVER);
+    let got = engine.quantize(&values, shape.dim as usize, format, method)?;
     let counted = compare::words(
         "status",
         bytemuck::cast_slice(&[status]),
@@ -241,8 +261,13 @@ fn check_quantize<E: Engine>(
 /// The reference's rows, with problems counted as the kernel counts them.
 ///
 /// # Panics
-/// Where `dim` is 0.
-pub fn quantize_counting(values: &[f32], dim: u32, format: Format) -> (Vec<u32>, QuantizeStatus) {
+/// Where `dim` is 0, and as [`quantize_row`].
+pub fn quantize_counting(
+    values: &[f32],
+    dim: u32,
+    (format, method): (Format, Method),
+    solver: Solver,
+) -> (Vec<u32>, QuantizeStatus) {
     let mut status = QuantizeStatus::CLEAR;
     let row_words = format.row_words(dim) as usize;
     let mut packed = vec![0; values.len() / dim as usize * row_words];
@@ -250,7 +275,7 @@ pub fn quantize_counting(values: &[f32], dim: u32, format: Format) -> (Vec<u32>,
         .chunks_exact(dim as usize)
         .zip(packed.chunks_exact_mut(row_words));
     for (row, (values, words)) in rows.enumerate() {
-        if let Some(problem) = quantize_row(values, format, words) {
+        if let Some(problem) = quantize_row(values, format, (method, solver), words) {
             status.count(row as u32, problem);
         }
     }

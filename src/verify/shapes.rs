@@ -2,8 +2,8 @@
 
 use half::f16;
 
-use crate::format::put_code;
-use crate::{Format, Header, PackedTable, Params, Result};
+use crate::format::{codebook_words, put_code};
+use crate::{Blocks, Format, Header, Method, PackedTable, Params, Result};
 
 /// One shape of table and bags.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,21 @@ impl Shape {
             "dim{}.rows{}.bags{bags}.indices{indices}{faults}",
             self.dim, self.rows
         )
+    }
+}
+
+impl Shape {
+    /// Whether a method is tried on it. All are tried on faults and on one row; those that search, in no
+    /// other way for one dim than for the next, on both sides of every boundary of theirs (16 lanes,
+    /// 64, 256 and 896 columns of memory); the reference's k-means is quadratic in the columns.
+    pub fn is_worth(&self, method: Method) -> bool {
+        const SEARCHED: [u32; 11] = [1, 3, 15, 16, 17, 33, 64, 65, 384, 1024, 8192];
+        let special = self.faults == Faults::Some || self.rows == 1;
+        match method {
+            Method::Asym | Method::Sym => true,
+            Method::Kmeans { .. } if self.dim > 1024 => false,
+            _ => special || (self.rows < 100 && SEARCHED.contains(&self.dim)),
+        }
     }
 }
 
@@ -109,18 +124,21 @@ impl Random {
     }
 }
 
-/// Rows of random codes and headers; every seventh row has a subnormal or zero f16 scale.
+/// Rows of random codes and levels; of affine rows every seventh has a subnormal or zero f16 scale.
 pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
     let mut random = Random::new(seed);
     let row_words = format.row_words(shape.dim) as usize;
     let mut words = vec![0; shape.rows as usize * row_words];
     for (row, words) in words.chunks_exact_mut(row_words).enumerate() {
-        let scale = match row % 7 {
-            6 => f16::from_bits(random.below(0x400) as u16).to_f32(),
-            _ => random.signed() * 2.0f32.powi(random.below(12) as i32 - 8),
-        };
-        let bias = random.signed() * 2.0f32.powi(random.below(8) as i32 - 4);
-        Header { scale, bias }.write(words, format.params());
+        match format {
+            Format::Affine { params, .. } => {
+                random_header(row, &mut random).write(words, params);
+            }
+            Format::Codebook { .. } | Format::Blocks { .. } => {
+                let header_words = format.header_words() as usize;
+                words[..header_words].copy_from_slice(&centroids(header_words, &mut random));
+            }
+        }
         for column in 0..shape.dim as usize {
             put_code(
                 words,
@@ -130,7 +148,34 @@ pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
             );
         }
     }
-    PackedTable::from_words(format, shape.dim as usize, words)
+    let Format::Blocks { bits } = format else {
+        return PackedTable::from_words(format, shape.dim as usize, words);
+    };
+    // One block, which takes no bits to name, up to as many as rows.
+    let count = 1 + random.below(shape.rows);
+    let codebooks = centroids((count * codebook_words(bits)) as usize, &mut random);
+    let ids: Vec<_> = (0..shape.rows).map(|_| random.below(count)).collect();
+    let blocks = Blocks::new(bits, codebooks, &ids)?;
+    PackedTable::from_blocks(shape.dim as usize, words, blocks)
+}
+
+fn random_header(row: usize, random: &mut Random) -> Header {
+    let scale = match row % 7 {
+        6 => f16::from_bits(random.below(0x400) as u16).to_f32(),
+        _ => random.signed() * 2.0f32.powi(random.below(12) as i32 - 8),
+    };
+    let bias = random.signed() * 2.0f32.powi(random.below(8) as i32 - 4);
+    Header { scale, bias }
+}
+
+/// Words of two f16 each, some of them subnormal.
+fn centroids(words: usize, random: &mut Random) -> Vec<u32> {
+    let mut half = || match random.below(7) {
+        6 => f16::from_bits(random.below(0x400) as u16),
+        exponent => f16::from_f32(random.signed() * 2.0f32.powi(exponent as i32 - 4)),
+    };
+    let mut word = || u32::from(half().to_bits()) | u32::from(half().to_bits()) << 16;
+    (0..words).map(|_| word()).collect()
 }
 
 /// Indices, offsets and weights.

@@ -15,6 +15,9 @@ mod device;
 #[cfg(feature = "session")]
 pub use device::{Bench, gpu};
 
+/// The widths that PyTorch has.
+pub const PYTORCH_BITS: [Bits; 3] = [Bits::B2, Bits::B4, Bits::B8];
+
 /// One file of golden vectors.
 pub struct Oracle {
     pub name: String,

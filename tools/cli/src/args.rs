@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qembed::{Bits, Method, Output, Params, Pooling};
 
@@ -21,6 +22,8 @@ pub enum Command {
     Info(Info),
     /// Quantize a matrix to a table file
     Quantize(Quantize),
+    /// Compare every method at every width on a sample of rows
+    Compare(Compare),
     /// Turn a table file back into f32 rows
     Dequantize(Dequantize),
     /// Print what a table file holds
@@ -38,16 +41,20 @@ pub enum Command {
 }
 
 impl Command {
-    /// The file that it writes.
-    pub fn output(&self) -> Option<&Path> {
+    /// The files that it writes.
+    pub fn outputs(&self) -> Vec<&Path> {
         match self {
-            Self::Info(_) | Self::Inspect(_) | Self::Demo(_) => None,
-            Self::Quantize(args) => Some(&args.output),
-            Self::Dequantize(args) => Some(&args.output),
-            Self::Lookup(args) => Some(&args.output),
-            Self::Export(args) => Some(&args.output),
-            Self::Import(args) => Some(&args.output),
-            Self::Verify(args) => args.json.as_deref(),
+            Self::Info(_) | Self::Inspect(_) | Self::Demo(_) => vec![],
+            Self::Quantize(args) => vec![&args.output],
+            Self::Compare(args) => {
+                let optional = [&args.json, &args.html].into_iter().flatten();
+                optional.map(PathBuf::as_path).collect()
+            }
+            Self::Dequantize(args) => vec![&args.output],
+            Self::Lookup(args) => vec![&args.output],
+            Self::Export(args) => vec![&args.output],
+            Self::Import(args) => vec![&args.output],
+            Self::Verify(args) => args.json.iter().map(PathBuf::as_path).collect(),
         }
     }
 
@@ -56,6 +63,7 @@ impl Command {
         match self {
             Self::Info(_) | Self::Verify(_) | Self::Demo(_) => vec![],
             Self::Quantize(args) => vec![&args.input],
+            Self::Compare(args) => vec![&args.input],
             Self::Dequantize(args) => vec![&args.table],
             Self::Inspect(args) => vec![&args.table],
             Self::Lookup(args) => {
@@ -99,18 +107,66 @@ pub struct Quantize {
     /// Tensor to take where the input holds several
     #[arg(long)]
     pub tensor: Option<String>,
-    /// Bits per value: 2, 4 or 8
+    /// Bits per value: 2, 3, 4 or 8
     #[arg(long, value_parser = parse_bits)]
     pub bits: Bits,
-    /// How scale and bias are chosen
-    #[arg(long, value_enum, default_value = "asym")]
-    pub method: MethodChoice,
+    /// How scale and bias, or a codebook, are chosen; `qembed compare` shows what each costs
+    #[arg(long, value_parser = methods(), default_value = "asym")]
+    pub method: Method,
+    /// What tunes the method
+    #[command(flatten)]
+    pub parameters: Parameters,
     /// Type of scale and bias [default: f16; f32 at 8 bits]
     #[arg(long, value_enum)]
     pub params: Option<ParamsChoice>,
+    /// Memory for rows on their way through, as 512MiB or 2GiB; a larger matrix goes in parts
+    #[arg(long, value_parser = parse_bytes, default_value = "1GiB")]
+    pub memory: u64,
     /// Where to quantize
     #[arg(long, value_enum, default_value = "auto")]
     pub device: DeviceChoice,
+}
+
+/// Parameters of methods; each belongs to some of them.
+#[derive(Debug, Args)]
+pub struct Parameters {
+    /// Bins of a histogram, or steps that a greedy search divides the range into [default: 200]
+    #[arg(long)]
+    pub bins: Option<u32>,
+    /// How much of the range a greedy search may give up, above 0 and below 1 [default: 0.16]
+    #[arg(long, allow_negative_numbers = true)]
+    pub ratio: Option<f64>,
+    /// Rounds of lsq, best and kmeans [default: 20], and of kmeans-cls [default: 10]
+    #[arg(long)]
+    pub iterations: Option<u32>,
+    /// Blocks of kmeans-cls [default: as many as make the table as large as with asym]
+    #[arg(long)]
+    pub blocks: Option<u32>,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Matrix to take rows of: .safetensors (F32, F16, BF16) or .npy (f4, f2)
+    pub input: PathBuf,
+    /// Tensor to take where the input holds several
+    #[arg(long)]
+    pub tensor: Option<String>,
+    /// Bits per value, separated by commas
+    #[arg(long, value_parser = parse_bits, value_delimiter = ',', default_value = "2,3,4,8")]
+    pub bits: Vec<Bits>,
+    /// Rows to take, evenly spaced; all of them where there are fewer
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "2048")]
+    pub rows: u32,
+    /// Methods, separated by commas [default: all]
+    #[arg(long, value_parser = methods(), value_delimiter = ',')]
+    pub methods: Vec<Method>,
+    /// Write every number
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Write one page with plots and a table
+    #[arg(long)]
+    pub html: Option<PathBuf>,
 }
 
 /// Arguments of `dequantize`.
@@ -227,21 +283,6 @@ pub struct Demo {
     pub device: DeviceChoice,
 }
 
-/// `--method`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MethodChoice {
-    /// From the row's minimum to its maximum, as PyTorch does it
-    Asym,
-}
-
-impl From<MethodChoice> for Method {
-    fn from(choice: MethodChoice) -> Self {
-        match choice {
-            MethodChoice::Asym => Self::Asym,
-        }
-    }
-}
-
 /// `--params` and `--dtype`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ParamsChoice {
@@ -315,5 +356,28 @@ fn parse_bits(text: &str) -> Result<Bits, String> {
     text.parse()
         .ok()
         .and_then(|count: u32| Bits::try_from(count).ok())
-        .ok_or_else(|| "needed 2, 4 or 8".into())
+        .ok_or_else(|| "needed 2, 3, 4 or 8".into())
+}
+
+/// A method by its name, with the parameters that it has unless told otherwise.
+fn methods() -> impl TypedValueParser<Value = Method> {
+    let by_name = |name: String| {
+        let mut all = Method::ALL.into_iter();
+        all.find(|method| method.name() == name).ok_or(name)
+    };
+    PossibleValuesParser::new(Method::ALL.map(Method::name)).try_map(by_name)
+}
+
+/// A number of bytes, with a unit or without.
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)];
+    let (digits, shift) = units
+        .into_iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
+        .unwrap_or((text, 0));
+    let bytes = digits.trim_end().parse::<u64>().ok();
+    bytes
+        .and_then(|bytes| bytes.checked_mul(1 << shift))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "needed a number of bytes, as 512MiB or 2GiB".into())
 }

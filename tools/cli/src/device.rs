@@ -52,7 +52,7 @@ impl Device {
                 let info = session.adapter();
                 format!("{} ({})", info.name, driver(info))
             }
-            Self::Cpu => "the CPU (the reference, in parallel)".into(),
+            Self::Cpu => "the CPU".into(),
         }
     }
 

@@ -5,6 +5,7 @@ mod commands;
 mod device;
 mod failure;
 mod measure;
+mod parameters;
 mod terminal;
 
 use std::process::ExitCode;

@@ -1,10 +1,10 @@
 //! Prints what a table file holds.
 
-use qembed::PackedTable;
 use qembed::io::TableFile;
-use serde_json::json;
+use qembed::{Codebook, Format, Levels, PackedTable};
+use serde_json::{Value, json};
 
-use super::{grouped, percent_of_f32};
+use super::grouped;
 use crate::args::Inspect;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -16,60 +16,110 @@ const SHOWN: usize = 64;
 pub fn run(args: &Inspect, terminal: &Terminal) -> Result<(), Failure> {
     let file = TableFile::load(&args.table)?;
     let method: String = file.method.escape_debug().take(SHOWN).collect();
-    let table = &file.table;
-    let format = table.format();
-    let row_bytes = format.row_bytes(table.dim());
-    let percent = percent_of_f32(row_bytes, table.dim());
-    let (scale, bias) = ranges(table);
     let text = match args.json {
-        true => format!(
-            "{:#}",
-            json!({
-                "rows": table.rows(),
-                "dim": table.dim(),
-                "format": format.label(),
-                "bits": format.bits().count(),
-                "params": format.params().name(),
-                "method": method,
-                "row_bytes": row_bytes,
-                "bytes": table.bytes().len(),
-                "percent_of_f32": (percent * 100.0).round() / 100.0,
-                "scale": json_extremes(scale),
-                "bias": json_extremes(bias),
-            })
-        ),
-        false => [
-            format!(
-                "table    {} rows x {}",
-                grouped(table.rows().into()),
-                table.dim()
-            ),
-            format!(
-                "format   {format}: codes of {} bits, {} scale and bias, method {}",
-                format.bits().count(),
-                format.params().name(),
-                method
-            ),
-            format!(
-                "size     {} bytes, {row_bytes} a row, {percent:.2} % of f32",
-                grouped(table.bytes().len() as u64)
-            ),
-            format!("scale    {}", shown(scale)),
-            format!("bias     {}", shown(bias)),
-        ]
-        .join("\n"),
+        true => format!("{:#}", json_of(&file.table, &method)),
+        false => text_of(&file.table, &method),
     };
     terminal.print(&text)
 }
 
-/// Smallest and largest scale, and bias; `None` where there are no rows.
+fn json_of(table: &PackedTable, method: &str) -> Value {
+    let format = table.format();
+    let mut all = json!({
+        "rows": table.rows(),
+        "dim": table.dim(),
+        "format": format.label(),
+        "bits": format.bits().count(),
+        "params": format.params().name(),
+        "method": method,
+        "row_bytes": format.row_bytes(table.dim()),
+        "bytes": table.total_bytes(),
+        "percent_of_f32": (percent_of_f32(table) * 100.0).round() / 100.0,
+    });
+    if let Some(blocks) = table.blocks() {
+        all["blocks"] = json!(blocks.count());
+        all["id_bits"] = json!(blocks.id_bits());
+    }
+    for (name, extremes) in ranges(table) {
+        all[name] = json_extremes(extremes);
+    }
+    all
+}
+
+fn text_of(table: &PackedTable, method: &str) -> String {
+    let (rows, dim, format) = (table.rows(), table.dim(), table.format());
+    let ranges = ranges(table);
+    let names: Vec<_> = ranges.iter().map(|(name, _)| *name).collect();
+    let mut lines = vec![
+        format!("table    {} rows x {dim}", grouped(rows.into())),
+        format!(
+            "format   {format}: codes of {} bits, {} {}, method {method}",
+            format.bits().count(),
+            format.params().name(),
+            names.join(" and ")
+        ),
+        format!(
+            "size     {} bytes, {} a row, {:.2} % of f32",
+            grouped(table.total_bytes()),
+            format.row_bytes(dim),
+            percent_of_f32(table)
+        ),
+    ];
+    lines.extend(table.blocks().map(|blocks| {
+        let count = grouped(blocks.count().into());
+        format!("blocks   {count}, bits of a block id: {}", blocks.id_bits())
+    }));
+    let ranges = ranges.into_iter();
+    lines.extend(ranges.map(|(name, extremes)| format!("{name:7}  {}", shown(extremes))));
+    lines.join("\n")
+}
+
+/// Percent of the same rows in f32, codebooks and block ids counted; of one row where there are none.
+fn percent_of_f32(table: &PackedTable) -> f64 {
+    let (bytes, rows) = match table.rows() {
+        0 => (table.format().row_bytes(table.dim()).into(), 1),
+        rows => (table.total_bytes(), rows),
+    };
+    100.0 * bytes as f64 / (4.0 * f64::from(rows) * f64::from(table.dim()))
+}
+
+/// Smallest and largest of some numbers; `None` where there are no rows.
 type Extremes = Option<[f32; 2]>;
 
-fn ranges(table: &PackedTable) -> (Extremes, Extremes) {
-    let headers = || (0..table.rows() as usize).map(|row| table.row(row).header());
-    let scale = headers().map(|header| header.scale);
-    let bias = headers().map(|header| header.bias);
-    (extremes(scale), extremes(bias))
+/// The numbers beside the codes, by name.
+fn ranges(table: &PackedTable) -> Vec<(&'static str, Extremes)> {
+    match table.format() {
+        Format::Affine { .. } => {
+            let rows = 0..table.rows() as usize;
+            let headers = rows.filter_map(|row| table.row(row).header());
+            let scale = headers.clone().map(|header| header.scale);
+            let bias = headers.map(|header| header.bias);
+            vec![("scale", extremes(scale)), ("bias", extremes(bias))]
+        }
+        _ => {
+            let codebooks = codebooks(table);
+            let centroids = codebooks
+                .iter()
+                .flat_map(|codebook| (0..codebook.count()).map(|code| codebook.value(code)));
+            vec![("centroids", extremes(centroids))]
+        }
+    }
+}
+
+/// The codebook of every block, or of every row.
+fn codebooks(table: &PackedTable) -> Vec<Codebook<'_>> {
+    if let Some(blocks) = table.blocks() {
+        return (0..blocks.count())
+            .map(|block| blocks.codebook(block))
+            .collect();
+    }
+    let levels = (0..table.rows() as usize).map(|row| table.row(row).levels());
+    levels
+        .filter_map(|levels| match levels {
+            Levels::Codebook(codebook) => Some(codebook),
+            Levels::Affine(_) => None,
+        })
+        .collect()
 }
 
 /// NaN is above all, or below where it is negative.
@@ -80,12 +130,12 @@ fn extremes(values: impl Iterator<Item = f32> + Clone) -> Extremes {
 }
 
 /// JSON has no NaN and no infinity: they are strings.
-fn json_extremes(extremes: Extremes) -> serde_json::Value {
+fn json_extremes(extremes: Extremes) -> Value {
     let number = |x: f32| match x.is_finite() {
         true => json!(x),
         false => json!(x.to_string()),
     };
-    extremes.map_or(serde_json::Value::Null, |[low, high]| {
+    extremes.map_or(Value::Null, |[low, high]| {
         json!([number(low), number(high)])
     })
 }

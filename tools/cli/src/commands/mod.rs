@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod compare;
 mod demo;
 mod dequantize;
 mod export;
@@ -18,16 +19,20 @@ use crate::args::Command;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-/// Runs a command, once its output is known to be writable.
+/// Runs a command, once its outputs are known to be writable.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
-    if let Some(output) = command.output() {
+    let outputs = command.outputs();
+    if !outputs.is_empty() {
         clear_when_interrupted();
+    }
+    for output in outputs {
         refuse_input_as_output(&command.inputs(), output)?;
         check_writable(output)?;
     }
     match command {
         Command::Info(args) => info::run(args, terminal),
         Command::Quantize(args) => quantize::run(args, terminal),
+        Command::Compare(args) => compare::run(args, terminal),
         Command::Dequantize(args) => dequantize::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Lookup(args) => lookup::run(args, terminal),

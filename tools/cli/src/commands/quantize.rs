@@ -1,45 +1,174 @@
-//! Quantizes a matrix to a table file.
+//! Quantizes a matrix to a table file, in parts where it is large.
 
-use qembed::io::{TableFile, read_matrix};
-use qembed::{Format, Params};
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
-use super::{grouped, percent_of_f32};
-use crate::args::Quantize;
+use indicatif::ProgressBar;
+use qembed::io::{MatrixFile, TableFile, TableShape};
+use qembed::{Error, Format, Method, PackedTable, Params};
+
+use super::{file_problem, grouped};
+use crate::args::{DeviceChoice, Quantize};
 use crate::device::{Device, Software};
 use crate::failure::Failure;
+use crate::parameters::{check, tuned};
 use crate::terminal::Terminal;
+
+/// Values of one part, where memory would hold more: the progress bar moves, and the rest of the memory
+/// stays free.
+const PART_BYTES: u64 = 32 << 20;
+/// Rows that the CPU quantizes together.
+const ROWS_TOGETHER: u64 = 16;
+
+/// A matrix on its way into a table.
+struct Job<'a> {
+    args: &'a Quantize,
+    matrix: MatrixFile,
+    format: Format,
+    method: Method,
+    device: Device,
+    quantizing: Duration,
+}
 
 /// Runs the command.
 pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
-    let spinner = terminal.spinner("reading");
-    let matrix = read_matrix(&args.input, args.tensor.as_deref())?;
-    let params = args
-        .params
-        .map_or(Params::default_for(args.bits), Params::from);
-    let format = Format::Affine {
-        bits: args.bits,
-        params,
+    let method = tuned(args.method, &args.parameters)?;
+    let format = method
+        .format(args.bits, args.params.map(Params::from))
+        .map_err(|error| Failure::Usage(format!("--method {}: {error}", method.name())))?;
+    check(method, format)?;
+    let matrix = MatrixFile::open(&args.input, args.tensor.as_deref())?;
+    let mut job = Job {
+        args,
+        matrix,
+        format,
+        method,
+        device: device(args.device, method)?,
+        quantizing: Duration::ZERO,
     };
-    spinner.set_message("quantizing");
-    let device = Device::open(args.device, Software::Avoided)?;
-    let method = args.method.into();
-    let table = device
-        .quantize(&matrix.values, matrix.dim, format, method)
-        .map_err(|error| Failure::about(&args.input, error))?;
-    spinner.set_message("writing");
-    let method = qembed::Method::name(method).to_string();
-    let file = TableFile { table, method };
-    file.save(&args.output)?;
-    spinner.finish_and_clear();
-    let row_bytes = format.row_bytes(matrix.dim as u32);
+    let bar = terminal.progress("quantizing", job.matrix.rows() as u64);
+    let bytes = match method {
+        Method::KmeansCls { .. } => job.whole()?,
+        _ => job.in_parts(&bar)?,
+    };
+    bar.finish_and_clear();
+    let (rows, dim) = (job.matrix.rows(), job.matrix.dim());
     terminal.print(&format!(
-        "{}: {} rows x {}, {format}, {} bytes, {:.2} % of f32; quantized on {}",
+        "{}: {rows} rows x {dim}, {format}, {} bytes, {:.2} % of f32; quantized in {:.6} s on {}",
         args.output.display(),
-        matrix.rows,
-        matrix.dim,
-        grouped(matrix.rows as u64 * u64::from(row_bytes)),
-        percent_of_f32(row_bytes, matrix.dim as u32),
-        device.name(),
-    ))?;
-    Ok(())
+        grouped(bytes),
+        100.0 * bytes as f64 / (4.0 * rows as f64 * dim as f64),
+        job.quantizing.as_secs_f64(),
+        job.device.name(),
+    ))
+}
+
+/// Blocks of rows are clustered on the CPU alone.
+fn device(choice: DeviceChoice, method: Method) -> Result<Device, Failure> {
+    Ok(match (choice, method) {
+        (DeviceChoice::Auto, Method::KmeansCls { .. }) => Device::Cpu,
+        _ => Device::open(choice, Software::Avoided)?,
+    })
+}
+
+impl Job<'_> {
+    /// Quantizes and writes part after part; gives the bytes of the table.
+    fn in_parts(&mut self, bar: &ProgressBar) -> Result<u64, Failure> {
+        let (rows, dim) = (self.matrix.rows(), self.matrix.dim());
+        let part = self.rows_of_a_part()?;
+        let shape = TableShape {
+            format: self.format,
+            rows,
+            dim,
+            method: self.method.name(),
+        };
+        let output = &self.args.output;
+        TableFile::save_in_parts(output, &shape, |writer| {
+            for start in (0..rows).step_by(part) {
+                let end = (start + part).min(rows);
+                writer.append(&self.part(start..end)?)?;
+                bar.set_position(end as u64);
+            }
+            Ok(())
+        })
+        .map_err(|error| self.about_input(error))?;
+        Ok(rows as u64 * u64::from(self.format.row_bytes(dim as u32)))
+    }
+
+    /// Quantizes all rows at once and writes them; gives the bytes of the table.
+    fn whole(&mut self) -> Result<u64, Failure> {
+        // The values, their copy in order, and the table twice.
+        let needed = self.bytes_of_a_row(2) * self.matrix.rows() as u64;
+        if needed > self.args.memory {
+            let problem = format!(
+                "{} takes all rows at once, about {} MiB; raise --memory",
+                self.method.name(),
+                needed.div_ceil(1 << 20)
+            );
+            return Err(file_problem(&self.args.input, problem));
+        }
+        let rows = 0..self.matrix.rows();
+        let table = self.part(rows).map_err(|error| self.about_input(error))?;
+        let bytes = table.total_bytes();
+        let method = self.method.name().into();
+        TableFile { table, method }.save(&self.args.output)?;
+        Ok(bytes)
+    }
+
+    fn part(&mut self, rows: Range<usize>) -> Result<PackedTable, Error> {
+        let dim = self.matrix.dim();
+        let values = self.matrix.read_rows(rows.clone())?;
+        let start = Instant::now();
+        let table = self
+            .device
+            .quantize(&values, dim, self.format, self.method)
+            .map_err(|error| moved(error, rows.start))?;
+        self.quantizing += start.elapsed();
+        Ok(table)
+    }
+
+    /// Rows that fit the memory at once.
+    fn rows_of_a_part(&self) -> Result<usize, Failure> {
+        let copies = match self.device {
+            Device::Cpu => 1,
+            // On the host, on their way, and on a device that may share the host's memory.
+            Device::Gpu(_) => 3,
+        };
+        let row = self.bytes_of_a_row(copies);
+        let fitting = self.args.memory / row;
+        if fitting == 0 {
+            return Err(Failure::Usage(format!(
+                "--memory: one row takes {row} bytes, got {}",
+                self.args.memory
+            )));
+        }
+        let comfortable = (PART_BYTES / (4 * self.matrix.dim() as u64)).max(1);
+        let rows = match fitting.min(comfortable) {
+            rows if rows < ROWS_TOGETHER => rows,
+            rows => rows - rows % ROWS_TOGETHER,
+        };
+        Ok(rows as usize)
+    }
+
+    /// Bytes of so many copies of a row's values, and of the packed row.
+    fn bytes_of_a_row(&self, copies: u64) -> u64 {
+        let dim = self.matrix.dim();
+        copies * (4 * dim as u64 + u64::from(self.format.row_bytes(dim as u32)))
+    }
+
+    /// What is wrong with the values is about the input; a file's error names its file already.
+    fn about_input(&self, error: Error) -> Failure {
+        match error {
+            error @ Error::File { .. } => Failure::from(error),
+            error => Failure::about(&self.args.input, error),
+        }
+    }
+}
+
+/// An error whose rows count from the beginning of the matrix, not of the part.
+fn moved(mut error: Error, start: usize) -> Error {
+    if let Error::NotFinite { row, .. } | Error::HeaderRange { row, .. } = &mut error {
+        *row += start;
+    }
+    error
 }

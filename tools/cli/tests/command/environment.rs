@@ -5,7 +5,8 @@ use crate::common::{Folder, devices, run, run_with, s};
 #[test]
 fn usage_is_exit_code_2_and_one_line() {
     run(&["quantize"]).fails(2, &["--bits", "--output"]);
-    run(&["quantize", "x.npy", "--bits", "3", "--output", "t"]).fails(2, &["--bits", "2, 4 or 8"]);
+    run(&["quantize", "x.npy", "--bits", "5", "--output", "t"])
+        .fails(2, &["--bits", "2, 3, 4 or 8"]);
     run(&["nonsense"]).fails(2, &["nonsense"]);
     run(&[]).fails(2, &["a command is missing"]);
     run(&["verify", "--device", "tpu"]).fails(2, &["--device"]);

@@ -280,10 +280,10 @@ fn table_files_that_disagree_with_themselves() {
             "needs U8 rows of 12 bytes",
         ),
         (
-            "bits3.safetensors",
+            "bits5.safetensors",
             "\"bits\":\"4\"",
-            "\"bits\":\"3\"",
-            "2, 4 or 8",
+            "\"bits\":\"5\"",
+            "2, 3, 4 or 8",
         ),
         (
             "dim.safetensors",

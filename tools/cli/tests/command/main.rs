@@ -1,6 +1,7 @@
 //! The command as a person runs it: what it computes, and what it says when something is wrong.
 
 mod common;
+mod compare;
 mod environment;
 mod inputs;
 mod outputs;

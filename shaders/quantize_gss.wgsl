@@ -1,0 +1,49 @@
+// Method gss: golden-section search for a symmetric range; the best tried, the full one included.
+
+const GOLDEN_STEPS: u32 = 20u;
+// (sqrt(5) - 1) / 2
+const GOLDEN: f32 = 0.618034;
+
+fn symmetric_grid(high: f32) -> Grid {
+    return range_grid(-high, high);
+}
+
+// A golden part of the way from b down to a.
+fn lower(a: f32, b: f32) -> f32 {
+    return add_rn(b, mul_rn(GOLDEN, -sub_rn(b, a)));
+}
+
+// A golden part of the way from a up to b.
+fn upper(a: f32, b: f32) -> f32 {
+    return add_rn(a, mul_rn(GOLDEN, sub_rn(b, a)));
+}
+
+fn choose(low: f32, high: f32) -> Grid {
+    var a = 0.0;
+    var b = reach(low, high);
+    var best = b;
+    var least = loss(symmetric_grid(b));
+    var c = lower(a, b);
+    var d = upper(a, b);
+    var cost = losses(symmetric_grid(c), symmetric_grid(d));
+    for (var i = 0u; i < GOLDEN_STEPS; i++) {
+        let left = cost.x < cost.y;
+        let less = select(cost.y, cost.x, left);
+        if less < least {
+            least = less;
+            best = select(d, c, left);
+        }
+        if left {
+            b = d;
+            d = c;
+            c = lower(a, b);
+        } else {
+            a = c;
+            c = d;
+            d = upper(a, b);
+        }
+        let tried = loss(symmetric_grid(select(d, c, left)));
+        cost = select(vec2<f32>(cost.y, tried), vec2<f32>(tried, cost.x), left);
+    }
+    return symmetric_grid(best);
+}

@@ -1,0 +1,84 @@
+//! Values to packed codes, one row at a time.
+
+use super::lanes::{code_bits, flush};
+use super::scan::input;
+use crate::Format;
+
+/// Scale, bias and codes per unit of one row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct RowGrid {
+    pub(super) scale: f32,
+    pub(super) bias: f32,
+    pub(super) codes_per_unit: f32,
+}
+
+/// Writes a row's header and codes into zeroed words.
+#[inline(always)]
+pub(super) fn encode(values: &[f32], grid: RowGrid, format: Format, words: &mut [u32]) {
+    let header = crate::Header {
+        scale: grid.scale,
+        bias: grid.bias,
+    };
+    header.write(words, format.params());
+    let codes = &mut words[format.header_words() as usize..];
+    let bits = format.bits().count();
+    match bits {
+        2 => pack::<16>(values, grid, 2, codes),
+        4 => pack::<8>(values, grid, 4, codes),
+        8 => pack::<4>(values, grid, 8, codes),
+        _ => pack_densely(values, grid, bits, codes),
+    }
+}
+
+/// Whole codes to a word.
+#[inline(always)]
+fn pack<const PER_WORD: usize>(values: &[f32], grid: RowGrid, bits: u32, words: &mut [u32]) {
+    let max_code = ((1u32 << bits) - 1) as f32;
+    let whole = values.chunks_exact(PER_WORD);
+    let rest = whole.remainder();
+    for (chunk, word) in whole.zip(words.iter_mut()) {
+        let codes: [u32; PER_WORD] = std::array::from_fn(|i| one(chunk[i], grid, max_code));
+        *word = join(&codes, bits);
+    }
+    if !rest.is_empty() {
+        let mut codes = [0; PER_WORD];
+        for (code, x) in codes.iter_mut().zip(rest) {
+            *code = one(*x, grid, max_code);
+        }
+        words[values.len() / PER_WORD] = join(&codes, bits);
+    }
+}
+
+#[inline(always)]
+fn join(codes: &[u32], bits: u32) -> u32 {
+    let shifted = codes
+        .iter()
+        .enumerate()
+        .map(|(i, code)| code << (i as u32 * bits));
+    shifted.fold(0, |word, code| word | code)
+}
+
+/// Codes that may lie in two words.
+#[inline(always)]
+fn pack_densely(values: &[f32], grid: RowGrid, bits: u32, words: &mut [u32]) {
+    let max_code = ((1u32 << bits) - 1) as f32;
+    let (mut pending, mut filled, mut at) = (0u64, 0, 0);
+    for x in values {
+        pending |= u64::from(one(*x, grid, max_code)) << filled;
+        filled += bits;
+        if filled >= 32 {
+            words[at] = pending as u32;
+            (pending, filled, at) = (pending >> 32, filled - 32, at + 1);
+        }
+    }
+    if filled > 0 {
+        words[at] = pending as u32;
+    }
+}
+
+/// The code of one value.
+#[inline(always)]
+fn one(x: f32, grid: RowGrid, max_code: f32) -> u32 {
+    // What a subnormal product loses does not matter: it rounds to 0.
+    code_bits(flush(input(x) - grid.bias) * grid.codes_per_unit, max_code)
+}

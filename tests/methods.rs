@@ -1,0 +1,303 @@
+//! Ring 1, methods: the reference's choice of scale and bias against golden rows and PyTorch's bytes.
+//! No GPU.
+
+mod common;
+
+use common::oracles;
+use qembed::reference::quantize::Solver;
+use qembed::reference::{quantize_row, row_value};
+use qembed::verify::shapes::Random;
+use qembed::{Bits, Format, Layout, Method, Narrow, PackedTable, Row, Search};
+
+/// The rows of the reference as a table.
+fn reference_table(values: &[f32], dim: usize, format: Format, method: Method) -> PackedTable {
+    let (words, _) =
+        qembed::verify::quantize_counting(values, dim as u32, (format, method), Solver::Exact);
+    PackedTable::from_words(format, dim, words).unwrap()
+}
+
+#[test]
+fn greedy_torch_gives_every_byte_of_pytorch() {
+    let method = Method::GreedyTorch(Search::default());
+    let mut differing = 0;
+    for oracle in oracles("pack") {
+        let weights = oracle.f32("weights");
+        for bits in [Bits::B4, Bits::B2] {
+            let expected = oracle.u8(&format!("rows{}_greedy", bits.count()));
+            let format = Format::affine(bits);
+            for table in [
+                reference_table(&weights, oracle.dim(), format, method),
+                PackedTable::quantize(&weights, oracle.dim(), format, method).unwrap(),
+            ] {
+                let bytes = table.export(Layout::PyTorch, Narrow::Refuse).unwrap();
+                assert!(
+                    bytes == expected,
+                    "{} at {} bits",
+                    oracle.name,
+                    bits.count()
+                );
+            }
+            differing += usize::from(expected != oracle.u8(&format!("rows{}", bits.count())));
+        }
+    }
+    assert!(differing > 10, "the search changed only {differing} tables");
+}
+
+/// One golden row: what is stored, and the distance from the values.
+struct Golden {
+    method: Method,
+    bits: Bits,
+    scale: u16,
+    bias: u16,
+    loss: f64,
+    codes: Option<[u32; 16]>,
+}
+
+impl Golden {
+    const fn new(method: Method, bits: Bits, scale: u16, bias: u16, loss: f64) -> Self {
+        Self {
+            method,
+            bits,
+            scale,
+            bias,
+            loss,
+            codes: None,
+        }
+    }
+
+    const fn codes(mut self, codes: [u32; 16]) -> Self {
+        self.codes = Some(codes);
+        self
+    }
+
+    fn check(&self, values: &[f32]) {
+        let format = Format::affine(self.bits);
+        let mut words = vec![0; format.row_words(16) as usize];
+        let problem = quantize_row(values, format, (self.method, Solver::Exact), &mut words);
+        assert_eq!(problem, None);
+        let name = format!("{:?} at {:?}", self.method, self.bits);
+        let header = u32::from(self.scale) | u32::from(self.bias) << 16;
+        assert_eq!(words[0], header, "{name}: {:#010x}", words[0]);
+        let table = PackedTable::from_words(format, 16, words).unwrap();
+        let loss = distance(values, &table.dequantize());
+        assert!((loss - self.loss).abs() < 5e-7, "{name}: {loss}");
+        if let Some(expected) = self.codes {
+            assert_eq!(codes(table.row(0)), expected, "{name}");
+        }
+    }
+}
+
+fn codes(row: Row<'_>) -> Vec<u32> {
+    (0..16).map(|column| row.code(column)).collect()
+}
+
+/// In f64.
+fn distance(x: &[f32], y: &[f32]) -> f64 {
+    let square = |(x, y): (&f32, &f32)| (f64::from(*x) - f64::from(*y)).powi(2);
+    x.iter().zip(y).map(square).sum::<f64>().sqrt()
+}
+
+const SEARCH: Search = Search {
+    bins: 200,
+    ratio: 0.16,
+};
+const ASYM: Method = Method::Asym;
+const TORCH: Method = Method::GreedyTorch(SEARCH);
+const PAPER: Method = Method::GreedyPaper(SEARCH);
+const BEST_VISITED: Method = Method::Greedy(SEARCH);
+
+/// Golden row A: all three choices agree.
+#[test]
+fn golden_row_a() {
+    let v = [
+        -43, -33, -9, 29, -16, 150, 33, 30, 41, -31, 8, -36, 31, 15, 13, 25,
+    ];
+    let values = v.map(|v| v as f32 / 64.0);
+    let four = [0, 1, 3, 6, 2, 15, 6, 6, 7, 1, 4, 1, 6, 5, 4, 5];
+    let three = [0, 0, 1, 3, 1, 7, 3, 3, 3, 0, 2, 0, 3, 2, 2, 2];
+    let two = [0, 0, 0, 1, 0, 3, 1, 1, 1, 0, 1, 0, 1, 1, 1, 1];
+    Golden::new(ASYM, Bits::B4, 0x326f, 0xb960, 0.238909)
+        .codes(four)
+        .check(&values);
+    Golden::new(ASYM, Bits::B3, 0x36e5, 0xb960, 0.457906).check(&values);
+    Golden::new(ASYM, Bits::B2, 0x3c05, 0xb960, 0.854850).check(&values);
+    for method in [TORCH, PAPER, BEST_VISITED] {
+        Golden::new(method, Bits::B4, 0x324e, 0xb960, 0.217693)
+            .codes(four)
+            .check(&values);
+        Golden::new(method, Bits::B3, 0x3660, 0xb8c6, 0.397191)
+            .codes(three)
+            .check(&values);
+        Golden::new(method, Bits::B2, 0x3b3d, 0xb79d, 0.679933)
+            .codes(two)
+            .check(&values);
+    }
+}
+
+/// Golden row B: the three choices differ.
+#[test]
+fn golden_row_b() {
+    let v = [
+        -16, 18, 60, 51, 62, 38, 2, 23, 40, 36, -15, -25, -51, -25, 8, 19,
+    ];
+    let values = v.map(|v| v as f32 / 64.0);
+    Golden::new(ASYM, Bits::B2, 0x38b5, 0xba60, 0.614579).check(&values);
+    Golden::new(TORCH, Bits::B2, 0x38a9, 0xba60, 0.612172).check(&values);
+    Golden::new(PAPER, Bits::B2, 0x3813, 0xba60, 0.511107).check(&values);
+    Golden::new(BEST_VISITED, Bits::B2, 0x37dd, 0xb9f4, 0.528243).check(&values);
+}
+
+/// Golden row C: they differ at 3 bits too.
+#[test]
+fn golden_row_c() {
+    let v = [
+        -20, -2, 11, -15, 0, -12, -13, -105, 12, -11, 27, 1, -2, 15, -59, -13,
+    ];
+    let values = v.map(|v| v as f32 / 64.0);
+    Golden::new(ASYM, Bits::B3, 0x34b7, 0xbe90, 0.357918).check(&values);
+    Golden::new(TORCH, Bits::B3, 0x3487, 0xbe3c, 0.339370).check(&values);
+    Golden::new(PAPER, Bits::B3, 0x3432, 0xbe3c, 0.288593).check(&values);
+    Golden::new(BEST_VISITED, Bits::B3, 0x33ec, 0xbdd2, 0.315137).check(&values);
+}
+
+/// The CPU's sixteen rows at a time against the reference's one by one.
+#[test]
+fn the_cpu_gives_the_references_bytes() {
+    let mut failures = vec![];
+    let mut cases = 0;
+    qembed::verify::run(&qembed::verify::CpuEngine, "quantize", |case| {
+        cases += 1;
+        if let Some(failure) = case.outcome.failure {
+            failures.push(format!("{}/{}: {failure}", case.label, case.shape));
+        }
+    })
+    .unwrap();
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert_eq!(cases, qembed::verify::count("quantize"));
+    assert!(cases > 1500, "{cases}");
+}
+
+/// Normal numbers by the polar method, from the seed of the test data.
+fn normal_rows(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let mut values = Vec::with_capacity(count + 1);
+    while values.len() < count {
+        let (x, y) = (f64::from(random.signed()), f64::from(random.signed()));
+        let square = x * x + y * y;
+        if square > 0.0 && square < 1.0 {
+            let factor = (-2.0 * square.ln() / square).sqrt();
+            values.extend([(x * factor) as f32, (y * factor) as f32]);
+        }
+    }
+    values.truncate(count);
+    values
+}
+
+/// How stored bytes become numbers that errors are measured with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Decoding {
+    /// As every lookup does it, rounded to f32 twice.
+    Lookup,
+    /// Scale, code and bias in f64.
+    Exact,
+}
+
+/// Squared error of every row, in f64, from the stored bytes.
+fn row_errors(values: &[f32], table: &PackedTable, decoding: Decoding) -> Vec<f64> {
+    let dim = table.dim() as usize;
+    let rows = values.chunks_exact(dim).enumerate();
+    rows.map(|(row, values)| {
+        let row = table.row(row);
+        let stored = |column| match (decoding, row.header()) {
+            (Decoding::Exact, Some(header)) => {
+                let product = f64::from(header.scale) * f64::from(row.code(column));
+                product + f64::from(header.bias)
+            }
+            _ => f64::from(row_value(row, column)),
+        };
+        let columns = values.iter().enumerate();
+        columns
+            .map(|(i, x)| (f64::from(*x) - stored(i)).powi(2))
+            .sum()
+    })
+    .collect()
+}
+
+fn method(name: &str) -> Method {
+    let mut all = Method::ALL.into_iter();
+    all.find(|method| method.name() == name).unwrap()
+}
+
+fn quantized(values: &[f32], dim: usize, bits: Bits, name: &str) -> PackedTable {
+    let method = method(name);
+    let format = method.format(bits, None).unwrap();
+    PackedTable::quantize(values, dim, format, method).unwrap()
+}
+
+fn errors(values: &[f32], dim: usize, bits: Bits, name: &str) -> Vec<f64> {
+    let table = quantized(values, dim, bits, name);
+    row_errors(values, &table, Decoding::Lookup)
+}
+
+/// Ratio of the Frobenius norms of two errors.
+fn ratio(a: &[f64], b: &[f64]) -> f64 {
+    (a.iter().sum::<f64>() / b.iter().sum::<f64>()).sqrt()
+}
+
+/// best <= lsq <= greedy <= asym, row by row. The losses that decide are sums in f32: 1e-6 of asym's error
+/// stands for their rounding. Where the values are met exactly, but for the roundings of a lookup,
+/// best's sixteen starts may differ by those.
+fn assert_rows_in_order(values: &[f32], dim: usize, bits: Bits, name: &str) {
+    let names = ["asym", "greedy", "lsq", "best"];
+    let tables = names.map(|name| quantized(values, dim, bits, name));
+    for decoding in [Decoding::Lookup, Decoding::Exact] {
+        let errors = tables
+            .each_ref()
+            .map(|table| row_errors(values, table, decoding));
+        for row in 0..errors[0].len() {
+            let slack = 1e-6 * errors[0][row];
+            for (better, worse) in [(1, 0), (2, 1), (3, 2)] {
+                if (decoding, better) == (Decoding::Exact, 3) {
+                    continue;
+                }
+                assert!(
+                    errors[better][row] <= errors[worse][row] + slack,
+                    "{name} row {row} at {bits:?} {decoding:?}: {} {:e}, {} {:e}",
+                    names[better],
+                    errors[better][row],
+                    names[worse],
+                    errors[worse][row]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn no_row_is_worse_for_a_better_method() {
+    for oracle in oracles("") {
+        for bits in Bits::ALL {
+            assert_rows_in_order(&oracle.f32("weights"), oracle.dim(), bits, &oracle.name);
+        }
+    }
+}
+
+#[test]
+fn normal_rows_lose_no_more_than_promised() {
+    let values = normal_rows(20_000 * 64, 20_191_106);
+    let norm: Vec<f64> = values.iter().map(|x| f64::from(*x).powi(2)).collect();
+    let of = |bits, name| errors(&values, 64, bits, name);
+    for bits in [Bits::B2, Bits::B4] {
+        for name in ["asym", "greedy", "greedy-torch", "lsq", "best", "kmeans"] {
+            println!("{bits:?} {name}: {:.4}", ratio(&of(bits, name), &norm));
+        }
+    }
+    let gain = |bits| ratio(&of(bits, "lsq"), &of(bits, "greedy"));
+    assert!(gain(Bits::B4) <= 0.996, "{}", gain(Bits::B4));
+    assert!(gain(Bits::B2) <= 0.90, "{}", gain(Bits::B2));
+    let kmeans = ratio(&of(Bits::B4, "kmeans"), &norm);
+    assert!(kmeans <= 0.056, "{kmeans}");
+    for bits in Bits::ALL {
+        assert_rows_in_order(&values, 64, bits, "normal");
+    }
+}
