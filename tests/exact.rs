@@ -230,6 +230,63 @@ fn quotients() {
     assert_same("div_rn", &a, &b, &got, exact::div);
 }
 
+/// Every exponent with random digits, squares and their neighbours.
+#[test]
+fn square_roots() {
+    let Some(session) = gpu() else { return };
+    let mut random = Random::new(7);
+    let mut values = vec![0.0, f32::MIN_POSITIVE, f32::MAX, 1.0, 2.0, 4.0];
+    for exponent in 1..255u32 {
+        for _ in 0..1000 {
+            values.push(f32::from_bits(random.word() & 0x7f_ffff | exponent << 23));
+        }
+    }
+    for root in 1..20_000u32 {
+        let square = (root * root) as f32;
+        values.extend([square, square.next_up(), square.next_down().max(1.0)]);
+    }
+    let got = apply(
+        session,
+        "bitcast<u32>(sqrt_rn(x))",
+        &words(&values),
+        &words(&values),
+    );
+    assert_same("sqrt_rn", &values, &values, &got, |x, _| exact::sqrt(x));
+}
+
+#[test]
+fn squares_integers_and_codes() {
+    let Some(session) = gpu() else { return };
+    let (a, b) = pairs();
+    let finite = |(a, b): &(f32, f32)| a.abs() < 2.0f32.powi(63) && b.is_finite();
+    let (a, b): (Vec<_>, Vec<_>) = a.into_iter().zip(b).filter(finite).unzip();
+    let got = apply(session, "bitcast<u32>(squared(x))", &words(&a), &words(&b));
+    assert_same("squared", &a, &b, &got, |x, _| exact::squared(x));
+
+    // Ties of the rounding to 24 bits among them.
+    let mut random = Random::new(8);
+    let mut integers: Vec<u32> = (0..200_000).map(|_| random.word()).collect();
+    integers.extend((0..32).flat_map(|bit| [1 << bit, (1 << bit) - 1, (1u32 << bit) + 1]));
+    integers.extend((1..1000).map(|i| (1 << 25) + 2 * i));
+    integers.push(u32::MAX);
+    let got = apply(session, "bitcast<u32>(integer(a[i]))", &integers, &integers);
+    for (integer, got) in integers.iter().zip(got) {
+        assert_eq!(got, exact::integer(*integer).to_bits(), "{integer}");
+    }
+
+    // Steps at and beside every half.
+    let steps: Vec<f32> = (-8..600)
+        .map(|half| half as f32 / 2.0)
+        .flat_map(|x| [x, x.next_up(), x.next_down()])
+        .collect();
+    let function = "bitcast<u32>(code_of(x, 0.0, 1.0, 255.0))";
+    let got = apply(session, function, &words(&steps), &words(&steps));
+    for (steps, got) in steps.iter().zip(got) {
+        let expected = steps.round_ties_even().clamp(0.0, 255.0);
+        assert_eq!(f32::from_bits(got), expected, "{steps}");
+    }
+}
+
 /// Products of a code and a normal scale: the cheap form that lookups use.
 #[test]
 fn values_of_codes() {

@@ -4,10 +4,10 @@
 mod common;
 
 use common::oracles;
-use qembed::reference::quantize::Solver;
+use qembed::reference::quantize::{Solver, exact_centroids, nearest};
 use qembed::reference::{quantize_row, row_value};
 use qembed::verify::shapes::Random;
-use qembed::{Bits, Format, Layout, Method, Narrow, PackedTable, Row, Search};
+use qembed::{Bits, Format, Layout, Levels, Method, Narrow, PackedTable, Row, Search};
 
 /// The rows of the reference as a table.
 fn reference_table(values: &[f32], dim: usize, format: Format, method: Method) -> PackedTable {
@@ -299,5 +299,125 @@ fn normal_rows_lose_no_more_than_promised() {
     assert!(kmeans <= 0.056, "{kmeans}");
     for bits in Bits::ALL {
         assert_rows_in_order(&values, 64, bits, "normal");
+    }
+}
+
+/// The exact centroids of the CPU, in `n log n`, against the reference's quadratic ones.
+#[test]
+fn centroids_are_the_optimum() {
+    let mut random = Random::new(11);
+    for bits in [Bits::B2, Bits::B3, Bits::B4] {
+        let format = Format::Codebook { bits };
+        for dim in [1, 2, 3, 7, 16, 40, 200] {
+            // Rows with few distinct values too.
+            let values: Vec<f32> = (0..12 * dim)
+                .map(|i| match i / dim % 3 {
+                    0 => random.signed(),
+                    1 => (random.signed() * 3.0).round(),
+                    _ => 100.0 + random.signed() * 0.5,
+                })
+                .collect();
+            let kmeans = method("kmeans");
+            let got = PackedTable::quantize(&values, dim, format, kmeans).unwrap();
+            let expected = reference_table(&values, dim, format, kmeans);
+            assert!(got == expected, "{bits:?} dim {dim}");
+            if dim <= 1 << bits.count() {
+                // A centroid for every value: what is left is the rounding to f16.
+                for (x, y) in values.iter().zip(got.dequantize()) {
+                    assert!((x - y).abs() <= x.abs() / 2048.0, "{x} became {y}");
+                }
+            }
+        }
+    }
+}
+
+/// Rows in blocks: every code is the nearest centroid's, more blocks lose less, one block is the optimum
+/// of all values, and the size is that of affine rows.
+#[test]
+fn blocks_share_codebooks() {
+    let oracle = &oracles("pack_minilm")[0];
+    let (values, dim) = (oracle.f32("weights"), oracle.dim());
+    let cls = |blocks| {
+        let method = Method::KmeansCls {
+            blocks,
+            iterations: 5,
+        };
+        let format = method.format(Bits::B4, None).unwrap();
+        PackedTable::quantize(&values, dim, format, method).unwrap()
+    };
+    let error =
+        |table: &PackedTable| -> f64 { row_errors(&values, table, Decoding::Lookup).iter().sum() };
+    let tables = [1, 4, 16].map(|blocks| cls(Some(blocks)));
+    for table in &tables {
+        let blocks = table.blocks().unwrap();
+        for row in 0..table.rows() as usize {
+            let codebook = blocks.codebook(blocks.id(row as u32));
+            let centroids: Vec<_> = (0..16).map(|code| codebook.value(code)).collect();
+            for (column, x) in values[row * dim..][..dim].iter().enumerate() {
+                let code = table.row(row).code(column);
+                assert_eq!(code, nearest(*x, &centroids), "row {row} column {column}");
+            }
+        }
+    }
+    let [one, four, sixteen] = tables.each_ref().map(error);
+    assert!(sixteen < four && four < one, "{one} {four} {sixteen}");
+    let whole = exact_centroids(&values[..512], Bits::B4);
+    let subset = PackedTable::quantize(
+        &values[..512],
+        512,
+        Format::Codebook { bits: Bits::B4 },
+        method("kmeans"),
+    );
+    let levels = subset.unwrap();
+    let Levels::Codebook(codebook) = levels.row(0).levels() else {
+        panic!("no codebook");
+    };
+    assert!((0..16).all(|code| codebook.value(code) == whole[code as usize]));
+
+    let chosen = cls(None);
+    let uniform = quantized(&values, dim, Bits::B4, "asym").total_bytes();
+    let difference = uniform as i64 - chosen.total_bytes() as i64;
+    // Less than one more block would take: a codebook of 32 bytes and, at most, a bit for every row.
+    let more = 32 + i64::from(chosen.rows().div_ceil(8)) + 4;
+    assert!((0..more).contains(&difference), "{difference} bytes");
+}
+
+#[test]
+fn blocks_that_cannot_be_are_refused() {
+    let refused = |values: &[f32], blocks| {
+        let method = Method::KmeansCls {
+            blocks: Some(blocks),
+            iterations: 1,
+        };
+        let format = method.format(Bits::B2, None).unwrap();
+        let error = PackedTable::quantize(values, 2, format, method).unwrap_err();
+        error.to_string()
+    };
+    let values = [0.0, 1.0, 2.0, 3.0];
+    assert_eq!(
+        refused(&values, 3),
+        "blocks: needed at most as many as rows (2), got 3"
+    );
+    assert_eq!(refused(&values, 0), "blocks: needed 1 to 4294967295, got 0");
+    assert!(refused(&[0.0, 1.0, f32::NAN, 1.0], 1).starts_with("row 1, column 0 holds NaN"));
+    assert!(refused(&[0.0, 1.0, 70000.0, 1.0], 1).starts_with("row 1 spans 1e0 to 7e4"));
+}
+
+/// A symmetric range that f16 cannot hold, though the row's own range fits.
+#[test]
+fn rows_that_a_method_cannot_store_are_refused_by_name() {
+    let values = [0.0, 1.0, 0.0, 70000.0];
+    let quantize = |name| {
+        let format = Format::affine(Bits::B4);
+        PackedTable::quantize(&values, 2, format, method(name))
+    };
+    assert!(quantize("asym").is_ok());
+    assert!(quantize("best").is_ok());
+    for name in ["sym", "gss"] {
+        let error = quantize(name).unwrap_err().to_string();
+        assert!(
+            error.starts_with("row 1 spans 0e0 to 7e4: an f16 header cannot"),
+            "{error}"
+        );
     }
 }

@@ -7,6 +7,7 @@ use qembed::gpu::{QuantizeArgs, TableDesc};
 use qembed::verify::shapes::Random;
 use qembed::{
     Bits, Error, Format, Layout, Method, Narrow, PackedTable, Params, QuantizeSpec, QuantizeStatus,
+    Search,
 };
 
 fn affine_formats() -> impl Iterator<Item = Format> {
@@ -196,4 +197,159 @@ fn every_format_survives_quantize_and_dequantize() {
             }
         }
     }
+}
+
+#[test]
+fn greedy_torch_on_the_gpu_gives_every_byte_of_pytorch() {
+    let Some(session) = gpu() else { return };
+    let method = Method::GreedyTorch(Search::default());
+    for oracle in oracles("pack") {
+        let weights = oracle.f32("weights");
+        for bits in [Bits::B4, Bits::B2] {
+            let format = Format::affine(bits);
+            let table = session
+                .quantize(&weights, oracle.dim(), format, method)
+                .unwrap();
+            let packed = session.download(&table).unwrap();
+            let bytes = packed.export(Layout::PyTorch, Narrow::Refuse).unwrap();
+            let expected = oracle.u8(&format!("rows{}_greedy", bits.count()));
+            assert!(
+                bytes == expected,
+                "{} at {} bits",
+                oracle.name,
+                bits.count()
+            );
+        }
+    }
+}
+
+/// What the case table leaves out: parameters other than the usual ones, on real rows.
+#[test]
+fn parameters_reach_the_kernels() {
+    let Some(session) = gpu() else { return };
+    let oracle = &oracles("pack_minilm")[0];
+    let values = &oracle.f32("weights")[..20 * oracle.dim()];
+    let search = Search {
+        bins: 30,
+        ratio: 0.5,
+    };
+    let mut previous = vec![];
+    for method in [
+        Method::HistApprox { bins: 33 },
+        Method::HistBrute { bins: 33 },
+        Method::Greedy(search),
+        Method::GreedyTorch(search),
+        Method::GreedyPaper(search),
+        Method::Lsq {
+            search,
+            iterations: 0,
+        },
+        Method::Lsq {
+            search,
+            iterations: 2,
+        },
+        Method::Best {
+            search,
+            iterations: 1,
+        },
+    ] {
+        let format = Format::affine(Bits::B2);
+        let table = session.quantize(values, oracle.dim(), format, method);
+        let packed = session.download(&table.unwrap()).unwrap();
+        let expected = PackedTable::quantize(values, oracle.dim(), format, method).unwrap();
+        assert!(packed == expected, "{method:?}");
+        // Each does something of its own.
+        assert_ne!(previous, packed.words(), "{method:?}");
+        previous = packed.words().to_vec();
+    }
+}
+
+/// A long walk on a long row: a driver that ends loops early is reported, never believed.
+#[test]
+fn a_search_that_the_driver_ends_is_reported() {
+    let Some(session) = gpu() else { return };
+    let mut random = Random::new(9);
+    let values: Vec<f32> = (0..3 * 8192).map(|_| random.signed()).collect();
+    let format = Format::affine(Bits::B4);
+    let search = Search {
+        bins: 2000,
+        ratio: 0.9,
+    };
+    for method in [Method::Greedy(search), Method::GreedyTorch(search)] {
+        let (table, status) = session
+            .quantize_counting(&values, 8192, format, method)
+            .unwrap();
+        let expected = PackedTable::quantize(&values, 8192, format, method).unwrap();
+        let packed = session.download(&table).unwrap();
+        if status.unfinished == 0 {
+            assert!(packed == expected, "{method:?} finished with other rows");
+            continue;
+        }
+        assert_eq!(status.first_unfinished, 0);
+        let error = session.quantize(&values, 8192, format, method).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the search of row 0 on this driver is not supported: it ended the loop early; take fewer bins or iterations, or the CPU"
+        );
+    }
+}
+
+/// Centroids from Lloyd's algorithm are no worse than the levels that it starts from, and no better than the
+/// optimum, which the CPU finds.
+#[test]
+fn kmeans_lies_between_asym_and_the_optimum() {
+    let Some(session) = gpu() else { return };
+    let oracle = &oracles("pack_minilm")[0];
+    let (values, dim) = (oracle.f32("weights"), oracle.dim());
+    let error = |table: &PackedTable| -> f64 {
+        let pairs = values.iter().zip(table.dequantize());
+        pairs.map(|(x, y)| f64::from(x - y).powi(2)).sum()
+    };
+    for bits in [Bits::B2, Bits::B3, Bits::B4] {
+        let method = Method::Kmeans { iterations: 20 };
+        let format = method.format(bits, None).unwrap();
+        let table = session.quantize(&values, dim, format, method).unwrap();
+        let lloyd = error(&session.download(&table).unwrap());
+        let exact = error(&PackedTable::quantize(&values, dim, format, method).unwrap());
+        let asym = Format::affine(bits);
+        let asym = error(&PackedTable::quantize(&values, dim, asym, Method::Asym).unwrap());
+        // f16 moves a centroid by at most 2^-12 of itself.
+        assert!(
+            exact <= lloyd * (1.0 + 1e-3),
+            "{bits:?}: {exact} and {lloyd}"
+        );
+        assert!(lloyd < asym, "{bits:?}: {lloyd} and {asym}");
+    }
+}
+
+/// Rows that share codebooks: made on the CPU, looked up on the GPU, and back.
+#[test]
+fn blocks_survive_the_device() {
+    let Some(session) = gpu() else { return };
+    let oracle = &oracles("pack_minilm")[0];
+    let (values, dim) = (oracle.f32("weights"), oracle.dim());
+    for blocks in [None, Some(1), Some(7)] {
+        let method = Method::KmeansCls {
+            blocks,
+            iterations: 3,
+        };
+        let format = method.format(Bits::B4, None).unwrap();
+        let packed = PackedTable::quantize(&values, dim, format, method).unwrap();
+        if let Some(count) = blocks {
+            assert_eq!(packed.blocks().unwrap().count(), count);
+        }
+        let table = session.upload(&packed).unwrap();
+        assert!(session.download(&table).unwrap() == packed);
+        assert!(session.dequantize(&table).unwrap() == packed.dequantize());
+    }
+    let method = Method::KmeansCls {
+        blocks: None,
+        iterations: 3,
+    };
+    let format = method.format(Bits::B4, None).unwrap();
+    let error = session.quantize(&values, dim, format, method).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Unsupported { .. } | Error::Shape { .. }
+    ));
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::kmeans::{best_centroids, nearest, store_codebook};
-use super::lanes::to_f16;
+use super::lanes::{LANES, to_f16};
 use super::scan::{input, scan};
 use crate::format::{codebook_words, id_bits, put_code};
 use crate::{Bits, Blocks, Error, Format, PackedTable, Params, QuantizeStatus, Result};
@@ -129,14 +129,16 @@ fn cluster(values: &[f32], dim: usize, count: usize, iterations: u32) -> Vec<u32
     ids
 }
 
-/// Rows that are compared with the centres together, and centres with them: what fits the first cache.
+/// Rows that are compared with a group of centres while it lies in the first cache.
 const TILE: usize = 16;
+/// Rows whose distances to a group are summed at once.
+const ROWS: usize = 4;
 
 /// The centre nearest to each row, of equals the first: the one with the least `|c|^2 - 2 x c`.
 fn nearest_centres(values: &[f32], dim: usize, centres: &[f32]) -> Vec<u32> {
-    let norms: Vec<f32> = centres
-        .par_chunks_exact(dim)
-        .map(|centre| centre.iter().map(|c| c * c).sum())
+    let groups: Vec<_> = centres
+        .par_chunks(LANES * dim)
+        .map(|centres| Group::new(centres, dim))
         .collect();
     let arch = pulp::Arch::new();
     values
@@ -144,23 +146,49 @@ fn nearest_centres(values: &[f32], dim: usize, centres: &[f32]) -> Vec<u32> {
         .flat_map_iter(|rows| {
             arch.dispatch(
                 #[inline(always)]
-                || nearest_of_tile(rows, dim, centres, &norms),
+                || nearest_of_tile(rows, dim, &groups),
             )
         })
         .collect()
 }
 
+/// Sixteen centres, column by column.
+struct Group {
+    columns: Vec<[f32; LANES]>,
+    /// Squared norms; infinite where there is no centre.
+    norms: [f32; LANES],
+}
+
+impl Group {
+    fn new(centres: &[f32], dim: usize) -> Self {
+        let mut columns = vec![[0.0; LANES]; dim];
+        let mut norms = [f32::INFINITY; LANES];
+        for (lane, centre) in centres.chunks_exact(dim).enumerate() {
+            norms[lane] = centre.iter().map(|c| c * c).sum();
+            for (column, c) in columns.iter_mut().zip(centre) {
+                column[lane] = *c;
+            }
+        }
+        Self { columns, norms }
+    }
+}
+
 #[inline(always)]
-fn nearest_of_tile(rows: &[f32], dim: usize, centres: &[f32], norms: &[f32]) -> Vec<u32> {
+fn nearest_of_tile(rows: &[f32], dim: usize, groups: &[Group]) -> Vec<u32> {
     let count = rows.len() / dim;
     let mut best = vec![(f32::INFINITY, 0); count];
-    let tiles = centres.chunks(TILE * dim).zip(norms.chunks(TILE));
-    for (tile, (centres, norms)) in tiles.enumerate() {
-        for (row, best) in rows.chunks_exact(dim).zip(&mut best) {
-            for (i, (centre, norm)) in centres.chunks_exact(dim).zip(norms).enumerate() {
-                let distance = norm - 2.0 * dot(row, centre);
-                if distance < best.0 {
-                    *best = (distance, (tile * TILE + i) as u32);
+    for (number, group) in groups.iter().enumerate() {
+        for start in (0..count).step_by(ROWS) {
+            // The last rows may be met twice, which changes nothing.
+            let row = |i: usize| &rows[(start + i).min(count - 1) * dim..][..dim];
+            let products = dots([row(0), row(1), row(2), row(3)], &group.columns);
+            for (i, products) in products.iter().enumerate() {
+                let best = &mut best[(start + i).min(count - 1)];
+                for lane in 0..LANES {
+                    let distance = group.norms[lane] - 2.0 * products[lane];
+                    if distance < best.0 {
+                        *best = (distance, (number * LANES + lane) as u32);
+                    }
                 }
             }
         }
@@ -168,20 +196,18 @@ fn nearest_of_tile(rows: &[f32], dim: usize, centres: &[f32], norms: &[f32]) -> 
     best.into_iter().map(|(_, block)| block).collect()
 }
 
+/// The products of four rows with sixteen centres.
 #[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const WIDTH: usize = 32;
-    let mut sums = [0.0f32; WIDTH];
-    let (a, b) = (a.chunks_exact(WIDTH), b.chunks_exact(WIDTH));
-    for (sum, (x, y)) in sums.iter_mut().zip(a.remainder().iter().zip(b.remainder())) {
-        *sum = x * y;
-    }
-    for (a, b) in a.zip(b) {
-        for i in 0..WIDTH {
-            sums[i] += a[i] * b[i];
+fn dots(rows: [&[f32]; ROWS], columns: &[[f32; LANES]]) -> [[f32; LANES]; ROWS] {
+    let mut sums = [[0.0f32; LANES]; ROWS];
+    for (at, column) in columns.iter().enumerate() {
+        for (sum, row) in sums.iter_mut().zip(&rows) {
+            for lane in 0..LANES {
+                sum[lane] += row[at] * column[lane];
+            }
         }
     }
-    sums.iter().sum()
+    sums
 }
 
 /// The rows of every block, in order.
