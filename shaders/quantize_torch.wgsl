@@ -11,71 +11,81 @@ fn value(column: u32) -> f32 {
     return bitcast<f32>(value_bits(row, column));
 }
 
-// The sum so far and the squared error of a column, if there is one.
-fn add_error(sum: f32, column: u32, grid: Grid) -> f32 {
-    if column >= table.dim {
-        return sum;
-    }
-    let x = value(column);
+fn squared_error(x: f32, grid: Grid) -> f32 {
     let stored = affine(grid.scale, code_of(x, grid.bias, grid.codes_per_unit, max_code()), grid.bias);
-    return add_rn(sum, squared(sub_rn(x, stored)));
+    return squared(sub_rn(x, stored));
 }
 
-fn add_four_errors(sum: f32, column: u32, grid: Grid) -> f32 {
-    let two = add_error(add_error(sum, column, grid), column + 1u, grid);
-    return add_error(add_error(two, column + 2u, grid), column + 3u, grid);
+// The sums so far and the squared errors of a column with two grids, if there is one.
+fn add_errors(sums: vec2<f32>, column: u32, a: Grid, b: Grid) -> vec2<f32> {
+    if column >= table.dim {
+        return sums;
+    }
+    let x = value(column);
+    return vec2<f32>(
+        add_rn(sums.x, squared_error(x, a)),
+        add_rn(sums.y, squared_error(x, b)),
+    );
+}
+
+fn add_four_errors(sums: vec2<f32>, column: u32, a: Grid, b: Grid) -> vec2<f32> {
+    let two = add_errors(add_errors(sums, column, a, b), column + 1u, a, b);
+    return add_errors(add_errors(two, column + 2u, a, b), column + 3u, a, b);
 }
 
 // Columns to an iteration: some drivers count a lane's iterations, see STEP in lookup_bags.wgsl.
-const STEP: u32 = 32u;
+const STEP: u32 = 16u;
 
-fn loss(grid: Grid) -> f32 {
-    if !grid.good {
-        return LARGEST;
-    }
-    var sum = 0.0;
+// What storing the row costs; a grid that the header cannot hold costs more than any other.
+fn losses(a: Grid, b: Grid) -> vec2<f32> {
+    var sums = vec2<f32>();
     for (var column = 0u; column < table.dim; column += STEP) {
-        sum = add_four_errors(sum, column, grid);
-        sum = add_four_errors(sum, column + 4u, grid);
-        sum = add_four_errors(sum, column + 8u, grid);
-        sum = add_four_errors(sum, column + 12u, grid);
-        sum = add_four_errors(sum, column + 16u, grid);
-        sum = add_four_errors(sum, column + 20u, grid);
-        sum = add_four_errors(sum, column + 24u, grid);
-        sum = add_four_errors(sum, column + 28u, grid);
+        sums = add_four_errors(sums, column, a, b);
+        sums = add_four_errors(sums, column + 4u, a, b);
+        sums = add_four_errors(sums, column + 8u, a, b);
+        sums = add_four_errors(sums, column + 12u, a, b);
     }
-    return sqrt_rn(sum);
+    let roots = vec2<f32>(sqrt_rn(sums.x), sqrt_rn(sums.y));
+    return select(vec2<f32>(LARGEST), roots, vec2<bool>(a.good, b.good));
 }
 
-// The best strict local optimum of the walk, else the full range.
+// The best strict local optimum of the walk, else the full range. The full range is tried in the first
+// round, both steps from it in the next, in one place: drivers take long over much code.
 fn torch(full_low: f32, full_high: f32) -> Grid {
     let step = div_rn(sub_rn(full_high, full_low), work.bins);
     let kept = mul_rn(work.kept, step);
+    let full = range_grid(full_low, full_high);
     var low = full_low;
     var high = full_high;
-    var best_low = low;
-    var best_high = high;
-    var least = loss(range_grid(low, high));
-    var current = least;
-    for (var i = 0u; i < work.most_steps && add_rn(low, kept) < high; i++) {
-        let left = add_rn(low, step);
-        let right = sub_rn(high, step);
-        let left_loss = loss(range_grid(left, high));
-        let right_loss = loss(range_grid(low, right));
-        if current < left_loss && current < right_loss && current < least {
-            least = current;
-            best_low = low;
-            best_high = high;
-        }
-        if left_loss < right_loss {
-            low = left;
-            current = left_loss;
+    var best = full;
+    var stand = full;
+    var least = LARGEST;
+    var current = LARGEST;
+    var left = full;
+    var right = full;
+    for (var i = 0u; i <= work.most_steps; i++) {
+        let cost = losses(left, right);
+        if i == 0u {
+            least = cost.x;
+            current = cost.x;
         } else {
-            high = right;
-            current = right_loss;
+            if current < cost.x && current < cost.y && current < least {
+                least = current;
+                best = stand;
+            }
+            let moves_low = cost.x < cost.y;
+            low = select(low, add_rn(low, step), moves_low);
+            high = select(sub_rn(high, step), high, moves_low);
+            current = select(cost.y, cost.x, moves_low);
+            stand = range_grid(low, high);
         }
+        if add_rn(low, kept) >= high {
+            break;
+        }
+        left = range_grid(add_rn(low, step), high);
+        right = range_grid(low, sub_rn(high, step));
     }
-    return range_grid(best_low, best_high);
+    return best;
 }
 
 @compute @workgroup_size(WORKGROUP)
