@@ -5,7 +5,7 @@ mod common;
 use criterion::{Criterion, criterion_group, criterion_main};
 use qembed::gpu::DequantizeArgs;
 use qembed::verify::compare;
-use qembed::{Format, Method, PackedTable, shader};
+use qembed::{Format, shader};
 
 const ROWS: u32 = 20_000;
 
@@ -15,9 +15,7 @@ fn dequantize(criterion: &mut Criterion) {
     };
     for dim in [32u32, 128, 384] {
         for format in Format::all() {
-            let values = common::values((ROWS * dim) as usize);
-            let packed =
-                PackedTable::quantize(&values, dim as usize, format, Method::Asym).unwrap();
+            let packed = common::table(format, ROWS, dim);
             let table = session.upload(&packed).unwrap();
             let got = session.dequantize(&table).unwrap();
             assert_eq!(

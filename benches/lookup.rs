@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use qembed::gpu::{Counts, LookupArgs};
 use qembed::verify::compare;
 use qembed::verify::shapes::Random;
-use qembed::{Format, LookupSpec, Method, Output, PackedTable, Pooling, Weighting, reference};
+use qembed::{Format, LookupSpec, Output, Pooling, Weighting, reference};
 
 const ROWS: usize = 20_000;
 const BAGS: u32 = 1024;
@@ -24,9 +24,7 @@ fn lookup(criterion: &mut Criterion) {
                 weighting: Weighting::Unweighted,
                 output: Output::F32,
             };
-            let packed =
-                PackedTable::quantize(&common::values(ROWS * dim), dim, format, Method::Asym)
-                    .unwrap();
+            let packed = common::table(format, ROWS as u32, dim as u32);
             let mut random = Random::new(1);
             let indices: Vec<u32> = (0..BAGS * BAG_LENGTH)
                 .map(|_| random.below(ROWS as u32))

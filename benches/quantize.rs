@@ -1,10 +1,11 @@
-//! Quantize against a copy of as many bytes. Every answer is checked first.
+//! Quantize: method asym in every format against a copy of as many bytes, and every method at 4 bits on the
+//! CPU and the GPU. Every answer is checked first.
 
 mod common;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use qembed::gpu::{QuantizeArgs, TableDesc};
-use qembed::{Format, Method, PackedTable, QuantizeSpec};
+use qembed::{Bits, Format, Method, PackedTable, QuantizeSpec};
 
 const ROWS: u32 = 20_000;
 
@@ -13,7 +14,7 @@ fn quantize(criterion: &mut Criterion) {
         return;
     };
     for dim in [32u32, 128, 384] {
-        for format in Format::all() {
+        for format in Format::all().filter(|format| Method::Asym.check(*format).is_ok()) {
             let values = common::values((ROWS * dim) as usize);
             let expected =
                 PackedTable::quantize(&values, dim as usize, format, Method::Asym).unwrap();
@@ -56,9 +57,45 @@ fn quantize(criterion: &mut Criterion) {
     }
 }
 
+/// Rows for all methods, some of which are slow on a software adapter.
+const FEW_ROWS: u32 = 512;
+
+fn methods(criterion: &mut Criterion) {
+    let session = common::session();
+    for dim in [64usize, 384] {
+        let values = common::values(FEW_ROWS as usize * dim);
+        for method in Method::ALL {
+            let format = method.format(Bits::B4, None).unwrap();
+            let expected = PackedTable::quantize(&values, dim, format, method).unwrap();
+            let mut group = criterion.benchmark_group(format!("{}/dim{dim}", method.name()));
+            group.throughput(Throughput::Elements(FEW_ROWS.into()));
+            group.bench_function("cpu", |bencher| {
+                bencher.iter(|| PackedTable::quantize(&values, dim, format, method).unwrap());
+            });
+            let on_gpu = !matches!(method, Method::KmeansCls { .. });
+            if let Some(session) = session.as_ref().filter(|_| on_gpu) {
+                let table = session.quantize(&values, dim, format, method).unwrap();
+                // On a GPU the centroids are Lloyd's.
+                let same = session.download(&table).unwrap() == expected;
+                assert!(
+                    same || matches!(method, Method::Kmeans { .. }),
+                    "{method:?}"
+                );
+                group.bench_function("gpu", |bencher| {
+                    bencher.iter(|| {
+                        session.quantize(&values, dim, format, method).unwrap();
+                        session.wait().unwrap();
+                    });
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).measurement_time(std::time::Duration::from_secs(1));
-    targets = quantize
+    targets = quantize, methods
 }
 criterion_main!(benches);

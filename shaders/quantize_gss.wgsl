@@ -26,13 +26,16 @@ fn choose(low: f32, high: f32) -> Grid {
     var c = lower(a, b);
     var d = upper(a, b);
     var cost = losses(symmetric_grid(c), symmetric_grid(d));
+    if cost.x < least {
+        least = cost.x;
+        best = c;
+    }
+    if cost.y < least {
+        least = cost.y;
+        best = d;
+    }
     for (var i = 0u; i < GOLDEN_STEPS; i++) {
         let left = cost.x < cost.y;
-        let less = select(cost.y, cost.x, left);
-        if less < least {
-            least = less;
-            best = select(d, c, left);
-        }
         if left {
             b = d;
             d = c;
@@ -42,7 +45,12 @@ fn choose(low: f32, high: f32) -> Grid {
             c = d;
             d = upper(a, b);
         }
-        let tried = loss(symmetric_grid(select(d, c, left)));
+        let point = select(d, c, left);
+        let tried = loss(symmetric_grid(point));
+        if tried < least {
+            least = tried;
+            best = point;
+        }
         cost = select(vec2<f32>(cost.y, tried), vec2<f32>(tried, cost.x), left);
     }
     return symmetric_grid(best);

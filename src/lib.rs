@@ -1,6 +1,6 @@
-//! GPU kernels for **quantized embedding tables**: rows of packed 2, 4 or 8-bit codes with a scale and
-//! a bias each, looked up, pooled, quantized and dequantized on every GPU that wgpu reaches, and
-//! checked against a CPU reference.
+//! GPU kernels for **quantized embedding tables**: rows of packed 2, 3, 4 or 8-bit codes with a scale and
+//! a bias each, or with a codebook of their own or of their block, looked up, pooled, quantized and
+//! dequantized on every GPU that wgpu reaches, and checked against a CPU reference.
 //!
 //! # Ten lines
 //!
@@ -19,10 +19,22 @@
 //!
 //! # Words
 //!
-//! A *table* has `rows` x `dim`. A *row* has a *header* (`scale`, `bias`) and *codes*, packed in u32
-//! *words*; `value = scale * code + bias`. A *lookup* reads `indices`; *bags* are delimited by
-//! `offsets` (bags + 1 entries); `weights` run parallel to `indices`; the output is `[bags, dim]`,
-//! row-major. (PyTorch: `EmbeddingBag` with `include_last_offset=True`, `per_sample_weights`.)
+//! A *table* has `rows` x `dim`. A *row* has a *header* and *codes*, packed in u32 *words*. An *affine*
+//! row's header is `scale` and `bias`; `value = scale * code + bias`. A row with a *codebook* has `2^bits`
+//! *centroids* in place of them; `value = codebook[code]`. Rows may share codebooks by *blocks*: they have no
+//! header then, and the table has a block id for each ([`Blocks`]). A [`Format`] says which, a [`Method`] how
+//! scale and bias, or centroids, are chosen.
+//!
+//! A *lookup* reads `indices`; *bags* are delimited by `offsets` (bags + 1 entries); `weights` run
+//! parallel to `indices`; the output is `[bags, dim]`, row-major. (PyTorch: `EmbeddingBag` with
+//! `include_last_offset=True`, `per_sample_weights`.)
+//!
+//! # Methods
+//!
+//! [`Method::Asym`] takes a row's minimum and maximum, as PyTorch does it, byte for byte;
+//! [`Method::GreedyTorch`] is PyTorch's `optimized_qparams`; [`Method::Lsq`] leaves less error in as many
+//! bytes; [`Method::Kmeans`] writes codebooks, which leave the least of most rows at the width of a code.
+//! `docs/accuracy.md` has them all, and `qembed compare` measures them on rows of one's own.
 //!
 //! # In an engine
 //!
@@ -32,12 +44,14 @@
 //! | call | allocates | compiles | submits | blocks | fails |
 //! |---|---|---|---|---|---|
 //! | `Kernels::new` | no | no | no | no | limits |
-//! | `Kernels::lookup`, `quantize`, `dequantize` | pipeline | first time per variant | no | while compiling | driver, device lost |
-//! | `Table::from_buffers` | 16 bytes | no | no | no | shape, range, limit, device lost |
-//! | `Kernels::allocate` | the rows, 16 bytes | no | no | no | shape, limit, memory, device lost |
-//! | `Kernels::upload` | the rows, 16 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, limit, memory, device lost |
+//! | `Kernels::lookup`, `dequantize` | pipeline | first time per variant | no | while compiling | unsupported, driver, device lost |
+//! | `Kernels::quantize` | pipeline; with a histogram method `8 * bins^2` bytes, every time | first time per variant, class of dims and bins | no | while compiling | shape, unsupported, driver, memory, device lost |
+//! | `Table::from_buffers` | 24 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Kernels::allocate` | the rows, 24 bytes | no | no | no | shape, limit, memory, device lost |
+//! | `Kernels::upload` | the rows, shared codebooks and block ids, 24 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, limit, memory, device lost |
 //! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts | no | no | shape, range, limit, device lost |
-//! | `Quantize::bind`, `Dequantize::bind` | bind group, 8 to 24 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Quantize::bind` | bind group, 24 to 48 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
 //! | `record` | no | no | no | no | never |
 //! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
 //!
@@ -49,7 +63,8 @@
 //!
 //! Codes, headers, gathers and max pooling equal [`mod@reference`]'s bits on every device; sums and means
 //! lie within an elementwise bound ([`reference::Pooled::bound`]). `docs/accuracy.md` derives it, and
-//! [`verify`] checks it on the device at hand.
+//! [`verify`] checks it on the device at hand. [`Method::Kmeans`] finds its centroids in another way on a GPU
+//! than on the CPU, and [`Method::KmeansCls`] runs on the CPU alone.
 //!
 //! # Features
 //!

@@ -172,14 +172,14 @@ impl Session {
     ) -> Result<(Table, QuantizeStatus)> {
         let rows = rows_of(values, dim)?;
         let columns = check_dim(dim)?;
-        let table = self.kernels.allocate(TableDesc {
-            format,
-            rows,
-            dim: columns,
-        })?;
         let kernel = self.kernels.quantize(QuantizeSpec {
             format,
             method,
+            dim: columns,
+        })?;
+        let table = self.kernels.allocate(TableDesc {
+            format,
+            rows,
             dim: columns,
         })?;
         let status = self.filled("status", bytemuck::bytes_of(&QuantizeStatus::CLEAR))?;

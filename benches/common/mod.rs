@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkGroup, Throughput, measurement::WallTime};
+use qembed::verify::shapes::{self, Faults, Shape};
 use qembed::wgpu::{self, BufferUsages};
-use qembed::{Error, Session};
+use qembed::{Error, Format, PackedTable, Session};
 
 /// The device, or a word that there is none.
 pub fn session() -> Option<Session> {
@@ -79,4 +80,15 @@ pub fn values(count: usize) -> Vec<f32> {
     (0..count)
         .map(|i| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0)
         .collect()
+}
+
+/// A table of random rows in any format.
+pub fn table(format: Format, rows: u32, dim: u32) -> PackedTable {
+    let shape = Shape {
+        dim,
+        rows,
+        bags: vec![],
+        faults: Faults::None,
+    };
+    shapes::table(&shape, format, 1).unwrap()
 }

@@ -1,6 +1,7 @@
 //! The kernels on the CPU, in parallel over bags and rows.
 //!
-//! Each bag and each row is computed by the reference itself, so the answers are the reference's.
+//! Rows are quantized by code of their own, sixteen at a time; each bag is computed by the reference itself.
+//! The answers are the reference's.
 
 mod dequantize;
 mod lookup;

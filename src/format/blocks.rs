@@ -129,7 +129,7 @@ impl Blocks {
 
 /// Words of a codebook.
 pub(crate) const fn codebook_words(bits: Bits) -> u32 {
-    (bits.max_code() + 1) / 2
+    1 << (bits.count() - 1)
 }
 
 /// Bits that tell this many blocks apart.

@@ -18,19 +18,20 @@ pub(super) fn golden_section(block: &Block) -> Grids {
     let loss = |high: Lanes| block.loss(negative(high), high);
     let (mut a, mut b) = (Lanes::splat(0.0), block.high);
     let (mut least, mut best) = (loss(b), b);
-    let mut c = a.zip(b, lower);
-    let mut d = a.zip(b, upper);
-    let (mut loss_c, mut loss_d) = (loss(c), loss(d));
+    let mut tried = |high: Lanes| {
+        let found = loss(high);
+        for lane in 0..LANES {
+            if found[lane] < least[lane] {
+                (least[lane], best[lane]) = (found[lane], high[lane]);
+            }
+        }
+        found
+    };
+    let (mut c, mut d) = (a.zip(b, lower), a.zip(b, upper));
+    let (mut loss_c, mut loss_d) = (tried(c), tried(d));
     for _ in 0..GOLDEN_STEPS {
         let left: [bool; LANES] = std::array::from_fn(|lane| loss_c[lane] < loss_d[lane]);
         for lane in 0..LANES {
-            let (found, at) = match left[lane] {
-                true => (loss_c[lane], c[lane]),
-                false => (loss_d[lane], d[lane]),
-            };
-            if found < least[lane] {
-                (least[lane], best[lane]) = (found, at);
-            }
             if left[lane] {
                 (b[lane], d[lane], loss_d[lane]) = (d[lane], c[lane], loss_c[lane]);
                 c[lane] = lower(a[lane], b[lane]);
@@ -39,13 +40,13 @@ pub(super) fn golden_section(block: &Block) -> Grids {
                 d[lane] = upper(a[lane], b[lane]);
             }
         }
-        let tried = loss(Lanes::new(
+        let found = tried(Lanes::new(
             |lane| if left[lane] { c[lane] } else { d[lane] },
         ));
         for lane in 0..LANES {
             match left[lane] {
-                true => loss_c[lane] = tried[lane],
-                false => loss_d[lane] = tried[lane],
+                true => loss_c[lane] = found[lane],
+                false => loss_d[lane] = found[lane],
             }
         }
     }

@@ -184,8 +184,8 @@ fn nearest_of_tile(rows: &[f32], dim: usize, groups: &[Group]) -> Vec<u32> {
             let products = dots([row(0), row(1), row(2), row(3)], &group.columns);
             for (i, products) in products.iter().enumerate() {
                 let best = &mut best[(start + i).min(count - 1)];
-                for lane in 0..LANES {
-                    let distance = group.norms[lane] - 2.0 * products[lane];
+                for (lane, (norm, product)) in group.norms.iter().zip(products).enumerate() {
+                    let distance = norm - 2.0 * product;
                     if distance < best.0 {
                         *best = (distance, (number * LANES + lane) as u32);
                     }

@@ -19,26 +19,25 @@ pub(super) fn golden_section(values: &[f32], symmetric: Range, format: Format) -
 
     let (mut a, mut b) = (0.0, symmetric.high);
     let mut best = (loss(b), b);
+    let mut tried = |high: f32| {
+        let found = loss(high);
+        if found < best.0 {
+            best = (found, high);
+        }
+        found
+    };
     let length = exact::sub(b, a);
     let (mut c, mut d) = (inner(b, -length), inner(a, length));
-    let (mut loss_c, mut loss_d) = (loss(c), loss(d));
+    let (mut loss_c, mut loss_d) = (tried(c), tried(d));
     for _ in 0..GOLDEN_STEPS {
-        let (least, at) = if loss_c < loss_d {
-            (loss_c, c)
-        } else {
-            (loss_d, d)
-        };
-        if least < best.0 {
-            best = (least, at);
-        }
         if loss_c < loss_d {
             (b, d, loss_d) = (d, c, loss_c);
             c = inner(b, -exact::sub(b, a));
-            loss_c = loss(c);
+            loss_c = tried(c);
         } else {
             (a, c, loss_c) = (c, d, loss_d);
             d = inner(a, exact::sub(b, a));
-            loss_d = loss(d);
+            loss_d = tried(d);
         }
     }
     grid(best.1).expect("it was tried before")

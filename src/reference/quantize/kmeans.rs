@@ -36,8 +36,8 @@ pub fn exact_centroids(values: &[f32], bits: Bits) -> Vec<f32> {
         let mut next = vec![f64::INFINITY; n + 1];
         let mut starts = vec![0; n + 1];
         for end in 1..=n {
-            for start in 0..end {
-                let candidate = cost[start] + sums.cost(start, end);
+            for (start, before) in cost[..end].iter().enumerate() {
+                let candidate = before + sums.cost(start, end);
                 if candidate < next[end] {
                     (next[end], starts[end]) = (candidate, start);
                 }

@@ -251,7 +251,7 @@ pub struct Import {
     #[arg(long, value_enum)]
     pub layout: LayoutChoice,
     /// Bits per value: 2, 4 or 8
-    #[arg(long, value_parser = parse_bits)]
+    #[arg(long, value_parser = parse_foreign_bits)]
     pub bits: Bits,
     /// Number of columns
     #[arg(long)]
@@ -357,6 +357,14 @@ fn parse_bits(text: &str) -> Result<Bits, String> {
         .ok()
         .and_then(|count: u32| Bits::try_from(count).ok())
         .ok_or_else(|| "needed 2, 3, 4 or 8".into())
+}
+
+/// The widths that other libraries' layouts have.
+fn parse_foreign_bits(text: &str) -> Result<Bits, String> {
+    parse_bits(text)
+        .ok()
+        .filter(|bits| *bits != Bits::B3)
+        .ok_or_else(|| "needed 2, 4 or 8".into())
 }
 
 /// A method by its name, with the parameters that it has unless told otherwise.

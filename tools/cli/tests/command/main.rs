@@ -5,4 +5,5 @@ mod compare;
 mod environment;
 mod inputs;
 mod outputs;
+mod quantize;
 mod results;
