@@ -64,7 +64,7 @@ fn methods(criterion: &mut Criterion) {
     let session = common::session();
     for dim in [64usize, 384] {
         let values = common::values(FEW_ROWS as usize * dim);
-        for method in Method::ALL {
+        for &method in Method::ALL {
             let format = method.format(Bits::B4, None).unwrap();
             let expected = PackedTable::quantize(&values, dim, format, method).unwrap();
             let mut group = criterion.benchmark_group(format!("{}/dim{dim}", method.name()));

@@ -20,7 +20,7 @@ fn main() -> Result<(), qembed::Error> {
         let dims = DIMS.map(|dim| format!(" d={dim} |"));
         println!("| method |{} µs a row, d={TIMED} |", dims.concat());
         println!("|---|{}---:|", "---:|".repeat(DIMS.len()));
-        for method in Method::ALL {
+        for &method in Method::ALL {
             // Codebooks of 8 bits do not exist.
             let Ok(format) = method.format(bits, None) else {
                 continue;

@@ -43,6 +43,11 @@ fn sub_rn(a: f32, b: f32) -> f32 {
     return add_rn(a, -b);
 }
 
+// -a, a zero's sign included, which an implementation may ignore.
+fn negated(a: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(a) ^ SIGN);
+}
+
 // a * b, rounded as if the exponent had no lower end, then flushed.
 // Small products are computed 2^64 times larger, where no device flushes or loses bits.
 fn mul_rn(a: f32, b: f32) -> f32 {

@@ -6,6 +6,7 @@
 // Host guarantees: first_row + rows <= table.rows.
 // A row with a NaN, an infinity, or numbers that the header cannot hold is stored as zeros and
 // counted in status; so is, with whatever stands in it, a row whose loops the driver ended early.
+// A kernel supplies code_at(column).
 
 struct Work {
     first_row: u32,
@@ -51,12 +52,46 @@ fn report_out_of_range(row: u32) {
     atomicMin(&status.first_out_of_range, work.first_row + row);
 }
 
-fn report_unfinished(row: u32) {
-    atomicAdd(&status.unfinished, 1u);
-    atomicMin(&status.first_unfinished, work.first_row + row);
-}
-
 // Where the words of a row begin.
 fn row_base(row: u32) -> u32 {
     return (work.first_row + row) * table.row_words;
+}
+
+// Reports a row whose loops some driver did not let run to their end. Such a driver counts the iterations
+// of all loops together (llvmpipe: 65535) and ends every later loop after one: so does it this one.
+// The uniform keeps a compiler from knowing how often it runs. Called last, by every lane.
+fn report_if_unfinished(row: u32) {
+    var rounds = table.zero;
+    while rounds < 2u + table.zero {
+        rounds += 1u + table.zero;
+    }
+    if rounds != 2u {
+        atomicAdd(&status.unfinished, 1u);
+        atomicMin(&status.first_unfinished, work.first_row + row);
+    }
+}
+
+// The codes that lie in one word of a row.
+fn packed_codes(word: u32) -> u32 {
+    let end = 32u * word + 32u;
+    var packed = 0u;
+    for (var column = 32u * word / BITS; column < table.dim && column * BITS < end; column++) {
+        let code = code_at(column);
+        let at = column * BITS;
+        // The first code may have begun in the word before.
+        packed |= select(code << (at % 32u), code >> (32u * word - at), at < 32u * word);
+    }
+    return packed;
+}
+
+// Stores the codes of a row that fall to one of several lanes; zeros where the row has a problem.
+fn store_codes(row: u32, lane: u32, lanes: u32, good: bool) {
+    let base = row_base(row) + HEADER_WORDS;
+    for (var word = lane; word < table.row_words - HEADER_WORDS; word += lanes) {
+        var packed = 0u;
+        if good {
+            packed = packed_codes(word);
+        }
+        rows[base + word] = packed;
+    }
 }

@@ -26,12 +26,15 @@ fn span_overflows(low: f32, high: f32) -> bool {
     return magnitude(sub_rn(halved(high), halved(low))) >= 0x7f000000u;
 }
 
-// PyTorch's 8-bit operator; f32 header.
+// PyTorch's 8-bit operator; f32 header. None for a range that a walk turned round.
 fn byte_grid(low: f32, high: f32) -> Grid {
     if span_overflows(low, high) {
         return Grid();
     }
     let span = sub_rn(high, low);
+    if span < 0.0 {
+        return Grid();
+    }
     return Grid(true, div_rn(span, 255.0), low, div_rn(255.0, add_rn(span, 1e-8)));
 }
 
@@ -97,7 +100,7 @@ fn first_grid(low: f32, high: f32) -> Grid {
     if !SYMMETRIC || !full.good {
         return full;
     }
-    return range_grid(-reach(low, high), reach(low, high));
+    return range_grid(negated(reach(low, high)), reach(low, high));
 }
 
 fn code(x: f32, grid: Grid) -> u32 {
@@ -113,36 +116,25 @@ fn store_header(base: u32, grid: Grid) {
     rows[base + 1u] = select(0u, bitcast<u32>(grid.bias), grid.good);
 }
 
-// The codes that lie in one word of a row.
-fn packed_codes(word: u32, grid: Grid) -> u32 {
-    if !grid.good {
-        return 0u;
-    }
-    let end = 32u * word + 32u;
-    var packed = 0u;
-    for (var column = 32u * word / BITS; column < table.dim && column * BITS < end; column++) {
-        let bits = code(value(column), grid);
-        let at = column * BITS;
-        // The first code may have begun in the word before.
-        packed |= select(bits << (at % 32u), bits >> (32u * word - at), at < 32u * word);
-    }
-    return packed;
+// What the row is stored with.
+var<private> stored: Grid;
+
+fn code_at(column: u32) -> u32 {
+    return code(value(column), stored);
 }
 
-// Stores the words of a row that fall to one of several lanes.
+// Stores what falls to one of several lanes that own a row.
 fn store_row(row: u32, lane: u32, lanes: u32, grid: Grid) {
-    let base = row_base(row);
     if lane == 0u {
-        store_header(base, grid);
+        store_header(row_base(row), grid);
     }
-    let words = table.row_words - HEADER_WORDS;
-    var word = lane;
-    while word < words {
-        rows[base + HEADER_WORDS + word] = packed_codes(word, grid);
-        word += lanes;
-    }
-    // The uniform keeps a compiler from concluding it from the loop's condition.
-    if word + table.zero < words {
-        report_unfinished(row);
-    }
+    stored = grid;
+    store_codes(row, lane, lanes, grid.good);
+    report_if_unfinished(row);
+}
+
+// The square of what storing a value costs.
+fn squared_error(x: f32, grid: Grid) -> f32 {
+    let code = code_of(x, grid.bias, grid.codes_per_unit, max_code());
+    return squared(sub_rn(x, affine(grid.scale, code, opaque(grid.bias))));
 }

@@ -5,12 +5,12 @@ const GOLDEN_STEPS: u32 = 20u;
 const GOLDEN: f32 = 0.618034;
 
 fn symmetric_grid(high: f32) -> Grid {
-    return range_grid(-high, high);
+    return range_grid(negated(high), high);
 }
 
 // A golden part of the way from b down to a.
 fn lower(a: f32, b: f32) -> f32 {
-    return add_rn(b, mul_rn(GOLDEN, -sub_rn(b, a)));
+    return add_rn(b, mul_rn(GOLDEN, sub_rn(a, b)));
 }
 
 // A golden part of the way from a up to b.

@@ -48,21 +48,44 @@ fn nearest(x: f32) -> u32 {
     return best;
 }
 
+// Sum and number of the values nearest to this lane's centroid.
+struct Members {
+    sum: f32,
+    count: u32,
+}
+
+// With the value of a column, if there is one and it is nearest.
+fn add_member(members: Members, column: u32) -> Members {
+    if column >= table.dim {
+        return members;
+    }
+    let x = value(column);
+    if nearest(x) != lane {
+        return members;
+    }
+    return Members(add_rn(members.sum, x), members.count + 1u);
+}
+
+// Columns to an iteration: some drivers count a lane's iterations, see STEP in lookup_bags.wgsl.
+const STEP: u32 = 8u;
+
 // The mean of the values nearest to this lane's centroid; itself where there are none.
 fn mean() -> f32 {
-    var sum = 0.0;
-    var count = 0u;
-    for (var column = 0u; column < table.dim; column++) {
-        let x = value(column);
-        if nearest(x) == lane {
-            sum = add_rn(sum, x);
-            count++;
-        }
+    var members = Members();
+    for (var column = 0u; column < table.dim; column += STEP) {
+        members = add_member(members, column);
+        members = add_member(members, column + 1u);
+        members = add_member(members, column + 2u);
+        members = add_member(members, column + 3u);
+        members = add_member(members, column + 4u);
+        members = add_member(members, column + 5u);
+        members = add_member(members, column + 6u);
+        members = add_member(members, column + 7u);
     }
-    if count == 0u {
+    if members.count == 0u {
         return centroids[team * TEAM + lane];
     }
-    return div_rn(sum, integer(count));
+    return div_rn(members.sum, integer(members.count));
 }
 
 // Whether any lane of the workgroup says so; the same in all.
@@ -82,16 +105,8 @@ fn any_lane(is: bool) -> bool {
     return workgroupUniformLoad(&running) != 0u;
 }
 
-fn packed_codes(word: u32) -> u32 {
-    let end = 32u * word + 32u;
-    var packed = 0u;
-    for (var column = 32u * word / BITS; column < table.dim && column * BITS < end; column++) {
-        let bits = nearest(value(column));
-        let at = column * BITS;
-        // The first code may have begun in the word before.
-        packed |= select(bits << (at % 32u), bits >> (32u * word - at), at < 32u * word);
-    }
-    return packed;
+fn code_at(column: u32) -> u32 {
+    return nearest(value(column));
 }
 
 fn store_row(good: bool) {
@@ -101,20 +116,8 @@ fn store_row(good: bool) {
         let high = f32_to_f16(centroids[team * TEAM + 2u * lane + 1u]);
         rows[base + lane] = select(0u, low | (high << 16u), good);
     }
-    let words = table.row_words - HEADER_WORDS;
-    var word = lane;
-    while word < words {
-        var packed = 0u;
-        if good {
-            packed = packed_codes(word);
-        }
-        rows[base + HEADER_WORDS + word] = packed;
-        word += TEAM;
-    }
-    // The uniform keeps a compiler from concluding it from the loop's condition.
-    if word + table.zero < words {
-        report_unfinished(row);
-    }
+    store_codes(row, lane, TEAM, good);
+    report_if_unfinished(row);
 }
 
 // Whether f16 holds both ends of a row.
@@ -153,6 +156,7 @@ fn quantize(
     range = keys[team * TEAM];
     let finite = is_finite_key(range.x) && is_finite_key(range.y);
     var good = false;
+    centroids[local] = 0.0;
     if finite {
         let low = unordered(range.x);
         let high = unordered(range.y);

@@ -98,11 +98,6 @@ fn any_team(is: bool) -> bool {
     return (flags[0] | flags[1] | flags[2] | flags[3]) != 0u;
 }
 
-fn squared_error(x: f32, grid: Grid) -> f32 {
-    let stored = affine(grid.scale, code_of(x, grid.bias, grid.codes_per_unit, max_code()), grid.bias);
-    return squared(sub_rn(x, stored));
-}
-
 // Columns to an iteration of a lane: some drivers count a lane's iterations, see STEP in lookup_bags.wgsl.
 const STEP: u32 = 4u * TEAM;
 

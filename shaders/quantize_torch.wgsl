@@ -11,11 +11,6 @@ fn value(column: u32) -> f32 {
     return bitcast<f32>(value_bits(row, column));
 }
 
-fn squared_error(x: f32, grid: Grid) -> f32 {
-    let stored = affine(grid.scale, code_of(x, grid.bias, grid.codes_per_unit, max_code()), grid.bias);
-    return squared(sub_rn(x, stored));
-}
-
 // The sums so far and the squared errors of a column with two grids, if there is one.
 fn add_errors(sums: vec2<f32>, column: u32, a: Grid, b: Grid) -> vec2<f32> {
     if column >= table.dim {

@@ -50,6 +50,28 @@ pub enum Error {
         params: Params,
     },
 
+    /// A row with a value that no f16 centroid holds.
+    #[error(
+        "row {row} spans {low:e} to {high:e}: f16 centroids cannot hold it; take a method with scale and bias, and f32 headers"
+    )]
+    CentroidRange {
+        /// The first such row.
+        row: usize,
+        /// Its smallest value.
+        low: f32,
+        /// Its largest value.
+        high: f32,
+    },
+
+    /// A search that the driver did not let a kernel finish.
+    #[error(
+        "row {row}: the driver ended the search early (llvmpipe counts 65535 iterations a lane); take fewer bins or iterations, or the CPU"
+    )]
+    Unfinished {
+        /// The first such row.
+        row: usize,
+    },
+
     /// An f32 header on its way into a layout that holds f16, where nobody allowed that.
     #[error(
         "the table has f32 headers, the layout f16 ones; allow narrowing or quantize with f16 headers"

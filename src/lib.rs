@@ -45,7 +45,7 @@
 //! |---|---|---|---|---|---|
 //! | `Kernels::new` | no | no | no | no | limits |
 //! | `Kernels::lookup`, `dequantize` | pipeline | first time per variant | no | while compiling | unsupported, driver, device lost |
-//! | `Kernels::quantize` | pipeline; with a histogram method `8 * bins^2` bytes, every time | first time per variant, class of dims and bins | no | while compiling | shape, unsupported, driver, memory, device lost |
+//! | `Kernels::quantize` | pipeline; with a histogram method `8 * bins^2` bytes, once | first time per variant, class of dims and bins | no | while compiling | shape, unsupported, driver, memory, device lost |
 //! | `Table::from_buffers` | 24 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Kernels::allocate` | the rows, 24 bytes | no | no | no | shape, limit, memory, device lost |
 //! | `Kernels::upload` | the rows, shared codebooks and block ids, 24 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, limit, memory, device lost |

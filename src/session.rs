@@ -115,8 +115,8 @@ impl Session {
     /// Copies a table back to the host.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a table of another session, [`Error::BufferUsage`] where its buffer is the
-    /// caller's own and lacks `COPY_SRC`,
+    /// [`Error::Shape`] for a table of another session, and where the caller's own block ids have no codebook;
+    /// [`Error::BufferUsage`] where its buffer is the caller's own and lacks `COPY_SRC`,
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn download(&self, table: &Table) -> Result<PackedTable> {
         let desc = table.desc();
@@ -145,7 +145,8 @@ impl Session {
     /// Quantizes `values`, `[rows, dim]` row-major, into a table on the device.
     ///
     /// # Errors
-    /// Those of [`PackedTable::quantize`], found by the kernel; [`Error::Limit`],
+    /// Those of [`PackedTable::quantize`], found by the kernel; [`Error::Unsupported`] for
+    /// [`Method::KmeansCls`]; [`Error::Unfinished`] where the driver ended a search; [`Error::Limit`],
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn quantize(
         &self,
@@ -162,7 +163,7 @@ impl Session {
     /// [`Session::quantize`] that stores rows with a problem as zeros and counts them.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    /// [`Error::Shape`], [`Error::Unsupported`], [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn quantize_counting(
         &self,
         values: &[f32],

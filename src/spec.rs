@@ -231,12 +231,12 @@ pub struct QuantizeStatus {
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_not_finite: u32,
     /// Rows whose scale or bias the header's type cannot hold, or, with an f32 header, whose scale is
-    /// beyond 2^126, so that its reciprocal counts as zero.
+    /// beyond 2^126, so that its reciprocal counts as zero; rows that no f16 centroid holds.
     pub out_of_range: u32,
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_out_of_range: u32,
     /// Rows whose search the driver ended early (llvmpipe ends a lane's loops after 65535 iterations
-    /// together).
+    /// together); a row may count several times.
     pub unfinished: u32,
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_unfinished: u32,

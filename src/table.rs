@@ -1,6 +1,6 @@
 //! A packed table on the host.
 
-use crate::format::{Bits, Blocks, Format, Layout, Levels, Narrow, Row, check_dim};
+use crate::format::{Bits, Blocks, Format, Layout, Levels, Narrow, Row, check_dim, check_rows};
 use crate::{Error, Result};
 
 /// `rows` x `dim` values in one [`Format`], on the host.
@@ -182,15 +182,6 @@ impl PackedTable {
             .map_or(0, |blocks| blocks.words().len());
         4 * (self.words.len() + shared) as u64
     }
-}
-
-/// Refuses more rows than a u32 index reaches.
-pub(crate) fn check_rows(rows: usize) -> Result<u32> {
-    u32::try_from(rows).map_err(|_| Error::Shape {
-        argument: "rows",
-        needed: format!("at most {}", u32::MAX),
-        got: rows.to_string(),
-    })
 }
 
 /// The number of rows of `dim` values that a slice holds.

@@ -865,7 +865,7 @@ fn every_method_binds_and_records() {
     let noop = Noop::new();
     let mut count = 0;
     for format in Format::all() {
-        for method in Method::ALL {
+        for &method in Method::ALL {
             for dim in [63, 1000] {
                 let spec = QuantizeSpec {
                     format,

@@ -64,6 +64,8 @@ impl Blocks {
             });
         }
         blocks.words.extend(ids);
+        // Of one block there is nothing to check.
+        let rows = if count == 1 { 0 } else { rows };
         match (0..rows).map(|row| blocks.id(row)).find(|id| *id >= count) {
             Some(id) => Err(id_out_of_range(count, id)),
             None => Ok(blocks),
@@ -95,6 +97,7 @@ impl Blocks {
     /// # Panics
     /// Where the table has no such row.
     pub fn id(&self, row: u32) -> u32 {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
         get_bits(self.id_words(), row as usize, self.id_bits())
     }
 
@@ -146,7 +149,7 @@ pub(crate) fn id_words(rows: u32, id_bits: u32) -> usize {
 fn check(bits: Bits, codebook_len: usize, rows: usize) -> Result<(u32, u32)> {
     super::check_codebook_bits(bits)?;
     let words = codebook_words(bits) as usize;
-    let count = u32::try_from(codebook_len / words).unwrap_or(u32::MAX);
+    let count = u32::try_from(codebook_len / words).unwrap_or(0);
     if count == 0 || !codebook_len.is_multiple_of(words) {
         return Err(Error::Shape {
             argument: "codebooks",
@@ -154,7 +157,7 @@ fn check(bits: Bits, codebook_len: usize, rows: usize) -> Result<(u32, u32)> {
             got: codebook_len.to_string(),
         });
     }
-    Ok((count, crate::table::check_rows(rows)?))
+    Ok((count, super::check_rows(rows)?))
 }
 
 fn id_out_of_range(count: u32, id: u32) -> Error {

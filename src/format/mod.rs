@@ -258,6 +258,15 @@ pub(crate) fn check_dim(dim: usize) -> Result<u32> {
         })
 }
 
+/// Refuses more rows than a u32 index reaches.
+pub(crate) fn check_rows(rows: usize) -> Result<u32> {
+    u32::try_from(rows).map_err(|_| Error::Shape {
+        argument: "rows",
+        needed: format!("at most {}", u32::MAX),
+        got: rows.to_string(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,14 @@
 //! The door to the kernels: one device, its limits, its compiled pipelines.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pipeline::{Cache, Pipeline};
+use super::scope::filled_buffer;
 use super::{Dequantize, Lookup, Quantize, Table};
+use crate::method::bin_errors;
 use crate::shader::{self, Variant};
-use crate::{Error, Format, LookupSpec, Method, QuantizeSpec, Result};
+use crate::{Bits, Error, Format, LookupSpec, Method, QuantizeSpec, Result};
 
 /// Kernels on one device. Cloning shares the pipelines.
 ///
@@ -21,6 +24,7 @@ struct Inner {
     device: wgpu::Device,
     limits: wgpu::Limits,
     cache: Cache,
+    bin_errors: Mutex<HashMap<(u32, Bits), wgpu::Buffer>>,
 }
 
 /// Workgroup memory of the kernels that quantize.
@@ -96,6 +100,7 @@ impl Kernels {
                 device: device.clone(),
                 limits,
                 cache: Cache::new(options.pipeline_cache),
+                bin_errors: Mutex::default(),
             }),
         })
     }
@@ -121,7 +126,8 @@ impl Kernels {
     /// [`Method::KmeansCls`], [`Error::OutOfMemory`], [`Error::Device`], [`Error::DeviceLost`].
     ///
     /// # Cost
-    /// The histogram methods allocate a table of `8 * bins^2` bytes (`bins` of 200: 320 kilobytes).
+    /// The histogram methods allocate a table of `8 * bins^2` bytes (`bins` of 200: 320 kilobytes) at the
+    /// first call for their bins and width; it is kept.
     pub fn quantize(&self, spec: QuantizeSpec) -> Result<Quantize> {
         crate::format::check_dim(spec.dim as usize)?;
         spec.method.check(spec.format)?;
@@ -162,6 +168,23 @@ impl Kernels {
             needed: "a table made with these kernels or a clone of them".into(),
             got: "one made with others".into(),
         })
+    }
+
+    /// What a value in a bin of a histogram costs, on the device.
+    pub(super) fn bin_errors(&self, bins: u32, bits: Bits) -> Result<wgpu::Buffer> {
+        let known = &self.inner.bin_errors;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(buffer) = known.get(&(bins, bits)) {
+            return Ok(buffer.clone());
+        }
+        let buffer = filled_buffer(
+            self.device(),
+            "qembed.errors",
+            wgpu::BufferUsages::STORAGE,
+            bytemuck::cast_slice(&bin_errors(bins, bits)),
+        )?;
+        known.insert((bins, bits), buffer.clone());
+        Ok(buffer)
     }
 
     pub(super) fn limits(&self) -> &wgpu::Limits {

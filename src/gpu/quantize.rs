@@ -8,7 +8,6 @@ use super::arguments::{Dispatch, Range, Work, check_rows, check_table, missing, 
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
-use crate::method::bin_errors;
 use crate::shader::{WorkUniform, quantize_rows_per_group};
 use crate::{Error, Method, QuantizeSpec, QuantizeStatus, Result};
 
@@ -67,12 +66,9 @@ impl Quantize {
         pipeline: Arc<Pipeline>,
     ) -> Result<Self> {
         let errors = match spec.method {
-            Method::HistApprox { bins } | Method::HistBrute { bins } => Some(filled_buffer(
-                kernels.device(),
-                "qembed.errors",
-                wgpu::BufferUsages::STORAGE,
-                bytemuck::cast_slice(&bin_errors(bins, spec.format.bits())),
-            )?),
+            Method::HistApprox { bins } | Method::HistBrute { bins } => {
+                Some(kernels.bin_errors(bins, spec.format.bits())?)
+            }
             _ => None,
         };
         Ok(Self {

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::os_error;
 use super::replace::{CANNOT, replace};
 use super::table_file::TableFile;
 use super::table_header::TableHeader;
 use super::table_metadata::TableMetadata;
+use super::{file_error, os_error};
 use crate::format::check_dim;
-use crate::table::check_rows;
+use crate::format::check_rows;
 use crate::{Error, Format, PackedTable, Result};
 
 /// What a table that is written in parts will be.
@@ -52,6 +52,8 @@ pub struct TableWriter<'a> {
     out: &'a mut dyn Write,
     header: &'a TableHeader,
     rows_left: u32,
+    /// Whether a part was written in part.
+    broken: bool,
 }
 
 impl TableWriter<'_> {
@@ -61,6 +63,7 @@ impl TableWriter<'_> {
     /// [`Error::Shape`] where the part has another format or dim than the file, or more rows than are left;
     /// [`Error::File`] where it cannot be written.
     pub fn append(&mut self, part: &PackedTable) -> Result<()> {
+        self.check_unbroken()?;
         let TableMetadata { format, dim, .. } = self.header.metadata;
         if (part.format(), part.dim()) != (format, dim) {
             return Err(Error::Shape {
@@ -79,14 +82,28 @@ impl TableWriter<'_> {
                 got: part.rows().to_string(),
             });
         };
+        // Where this write fails, part of it may be there: nothing that follows makes the file whole.
+        self.broken = true;
         self.out
             .write_all(part.bytes())
             .map_err(|error| os_error(self.path, CANNOT, &error))?;
+        self.broken = false;
         self.rows_left = rows_left;
         Ok(())
     }
 
+    fn check_unbroken(&self) -> Result<()> {
+        match self.broken {
+            true => Err(file_error(
+                self.path,
+                "is incomplete: writing a part failed",
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn finish(&self) -> Result<()> {
+        self.check_unbroken()?;
         match self.rows_left {
             0 => Ok(()),
             left => Err(Error::Shape {
@@ -140,6 +157,7 @@ impl TableFile {
                 out: file,
                 header: &header,
                 rows_left: header.rows,
+                broken: false,
             };
             write(&mut writer)
                 .and_then(|()| writer.finish())

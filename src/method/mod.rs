@@ -108,7 +108,8 @@ impl Search {
     /// Steps after which the walk ends wherever it is. Where a step is not much larger than the distance
     /// of the values' neighbours in f32 it is rounded, to nothing even, and the walk would not end.
     pub(crate) fn most_steps(self) -> u32 {
-        2 * (self.bins - self.kept_bins()) + 2
+        let given_up = self.bins.saturating_sub(self.kept_bins());
+        given_up.saturating_mul(2).saturating_add(2)
     }
 }
 
@@ -119,12 +120,12 @@ const MAX_STEPS: u32 = 1 << 16;
 
 impl Method {
     /// Every method with the parameters that it has unless told otherwise.
-    pub const ALL: [Self; 13] = {
+    pub const ALL: &[Self] = {
         let search = Search {
             bins: 200,
             ratio: 0.16,
         };
-        [
+        &[
             Self::Asym,
             Self::Sym,
             Self::Gss,
@@ -230,14 +231,21 @@ impl Method {
 
 fn check_search(search: Search) -> Result<()> {
     check_between("bins", search.bins, 1, MAX_STEPS)?;
-    if search.ratio > 0.0 && search.ratio < 1.0 {
-        return Ok(());
+    if !(search.ratio > 0.0 && search.ratio < 1.0) {
+        return Err(Error::Shape {
+            argument: "ratio",
+            needed: "above 0 and below 1".into(),
+            got: search.ratio.to_string(),
+        });
     }
-    Err(Error::Shape {
-        argument: "ratio",
-        needed: "above 0 and below 1".into(),
-        got: search.ratio.to_string(),
-    })
+    if search.kept_bins() == 0 {
+        return Err(Error::Shape {
+            argument: "bins",
+            needed: format!("so many that a ratio of {} leaves one", search.ratio),
+            got: search.bins.to_string(),
+        });
+    }
+    Ok(())
 }
 
 fn check_between(argument: &'static str, got: u32, least: u32, most: u32) -> Result<()> {
@@ -257,9 +265,9 @@ mod tests {
 
     #[test]
     fn every_method_has_a_name_and_takes_its_own_format() {
-        let names: std::collections::BTreeSet<_> = Method::ALL.map(Method::name).into();
+        let names: std::collections::BTreeSet<_> = Method::ALL.iter().map(|m| m.name()).collect();
         assert_eq!(names.len(), Method::ALL.len());
-        for method in Method::ALL {
+        for &method in Method::ALL {
             method
                 .check(method.format(Bits::B4, None).unwrap())
                 .unwrap();
@@ -282,6 +290,10 @@ mod tests {
         assert_eq!(
             refused(Method::HistBrute { bins: 0 }),
             "bins: needed 1 to 1024, got 0"
+        );
+        assert_eq!(
+            refused(search(1, 0.16)),
+            "bins: needed so many that a ratio of 0.16 leaves one, got 1"
         );
         let kmeans = Method::Kmeans { iterations: 1 };
         assert!(refused(kmeans).contains("kmeans into rows of q4h16 is not supported"));

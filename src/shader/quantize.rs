@@ -164,7 +164,7 @@ fn cached(dim: u32) -> u32 {
 
 /// Every quantize kernel of a format.
 pub(super) fn all(format: Format) -> impl Iterator<Item = Variant> {
-    let methods = Method::ALL.into_iter().filter(move |method| {
+    let methods = Method::ALL.iter().copied().filter(move |method| {
         method.check(format).is_ok() && !matches!(method, Method::KmeansCls { .. })
     });
     methods.flat_map(move |method| {

@@ -146,12 +146,12 @@ fn methods(format: Format) -> impl Iterator<Item = Method> {
     let by_row = |method: &Method| !matches!(method, Method::KmeansCls { .. });
     let fits = move |method: &Method| method.check(format).is_ok();
     Method::ALL
-        .map(|method| match method {
+        .iter()
+        .map(|method| match *method {
             // The reference is cubic in the bins.
             Method::HistBrute { .. } => Method::HistBrute { bins: 24 },
             method => method,
         })
-        .into_iter()
         .filter(by_row)
         .filter(fits)
 }

@@ -8,7 +8,6 @@ use super::scan::input;
 const PARTIALS: usize = 16;
 
 /// The values of sixteen rows, transposed.
-#[derive(Debug, Default)]
 pub(super) struct Columns(Vec<Lanes>);
 
 /// Sums over the columns of every row that a least-squares fit needs.
@@ -20,16 +19,16 @@ pub(super) struct Sums {
 }
 
 impl Columns {
-    /// Loads rows; lanes that have none get zeros. Keeps its memory from one block to the next.
+    /// Loads rows; lanes that have none get zeros.
     #[inline(always)]
-    pub(super) fn load(&mut self, rows: &[Option<&[f32]>; LANES], dim: usize) {
-        self.0.clear();
-        self.0.resize(dim, Lanes::splat(0.0));
+    pub(super) fn new(rows: &[Option<&[f32]>; LANES], dim: usize) -> Self {
+        let mut columns = vec![Lanes::splat(0.0); dim];
         for (lane, row) in rows.iter().enumerate() {
-            for (column, x) in self.0.iter_mut().zip(row.unwrap_or_default()) {
+            for (column, x) in columns.iter_mut().zip(row.unwrap_or_default()) {
                 column[lane] = input(*x);
             }
         }
+        Self(columns)
     }
 
     pub(super) fn count(&self) -> usize {

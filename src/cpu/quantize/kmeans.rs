@@ -23,7 +23,10 @@ pub(super) fn quantize_row(
     }
     let mut sorted: Vec<f32> = values.iter().map(|x| input(*x)).collect();
     sorted.sort_unstable_by(f32::total_cmp);
-    let points: Vec<_> = sorted.iter().map(|x| (f64::from(*x), 1)).collect();
+    let distinct = sorted.chunk_by(|a, b| a == b);
+    let points: Vec<_> = distinct
+        .map(|run| (f64::from(run[0]), run.len() as u32))
+        .collect();
     let centroids = best_centroids(&points, format.bits().max_code() as usize + 1);
     store_codebook(&centroids, words);
     for (column, x) in values.iter().enumerate() {
@@ -125,46 +128,65 @@ impl Layer<'_> {
     }
 }
 
-/// Running weights, sums and squares, relative to the middle point.
+/// Running weights, sums and squares, relative to the middle point and outward from it: what is far away
+/// and large is added last, so that it costs the near and small no digits.
 struct Sums {
-    middle: f64,
-    running: Vec<[f64; 3]>,
+    middle: usize,
+    origin: f64,
+    outward: Vec<[f64; 3]>,
 }
 
 impl Sums {
     fn new(points: &[(f64, u32)]) -> Self {
-        let middle = points.get(points.len() / 2).map_or(0.0, |point| point.0);
-        let mut running = Vec::with_capacity(points.len() + 1);
-        let mut sum = [0.0; 3];
-        running.push(sum);
-        for &(value, weight) in points {
-            let (x, weight) = (value - middle, f64::from(weight));
-            sum = [
-                sum[0] + weight,
-                sum[1] + weight * x,
-                sum[2] + weight * x * x,
-            ];
-            running.push(sum);
+        let middle = points.len() / 2;
+        let origin = points.get(middle).map_or(0.0, |point| point.0);
+        let mut outward = vec![[0.0; 3]; points.len() + 1];
+        for i in middle..points.len() {
+            outward[i + 1] = plus(outward[i], points[i], origin);
         }
-        Self { middle, running }
+        for i in (0..middle).rev() {
+            outward[i] = plus(outward[i + 1], points[i], origin);
+        }
+        Self {
+            middle,
+            origin,
+            outward,
+        }
     }
 
-    /// Squared distances of an interval's points from their mean.
+    /// Squared distances of an interval's points from their mean; none of one point.
     fn cost(&self, start: usize, end: usize) -> f64 {
-        let [weight, sum, squares] = self.between(start, end);
-        match start < end {
-            true => (squares - sum * sum / weight).max(0.0),
-            false => 0.0,
+        if end - start < 2 {
+            return 0.0;
         }
+        let [weight, sum, squares] = self.between(start, end);
+        (squares - sum * sum / weight).max(0.0)
     }
 
     fn mean(&self, start: usize, end: usize) -> f64 {
         let [weight, sum, _] = self.between(start, end);
-        self.middle + sum / weight
+        self.origin + sum / weight
     }
 
+    /// Weight, sum and squares of an interval.
     fn between(&self, start: usize, end: usize) -> [f64; 3] {
-        let (a, b) = (self.running[start], self.running[end]);
-        [b[0] - a[0], b[1] - a[1], b[2] - a[2]]
+        let (a, b) = (self.outward[start], self.outward[end]);
+        if start >= self.middle {
+            [b[0] - a[0], b[1] - a[1], b[2] - a[2]]
+        } else if end <= self.middle {
+            [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+        } else {
+            [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+        }
     }
+}
+
+/// The sums with one more point.
+fn plus(sum: [f64; 3], (value, weight): (f64, u32), origin: f64) -> [f64; 3] {
+    let (x, weight) = (value - origin, f64::from(weight));
+    [
+        sum[0] + weight,
+        sum[1] + weight * x,
+        sum[2] + weight * x * x,
+    ]
 }

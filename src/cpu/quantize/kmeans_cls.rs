@@ -77,15 +77,15 @@ fn blocks_of_uniform_size(rows: u32, bits: Bits) -> u32 {
         u64::from(blocks) * codebook_bits + u64::from(rows) * u64::from(id_bits(blocks))
     };
     // The size grows with the blocks.
-    let (mut most, mut too_many) = (1, rows.max(1) + 1);
-    while too_many - most > 1 {
-        let middle = most.midpoint(too_many);
+    let (mut fitting, mut last) = (1, rows.max(1));
+    while fitting < last {
+        let middle = last - (last - fitting) / 2;
         match size(middle) <= header_bits {
-            true => most = middle,
-            false => too_many = middle,
+            true => fitting = middle,
+            false => last = middle - 1,
         }
     }
-    most
+    fitting
 }
 
 fn check_rows(values: &[f32], dim: usize, format: Format) -> Result<()> {

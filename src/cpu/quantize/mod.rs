@@ -37,7 +37,8 @@ use crate::{Method, PackedTable, QuantizeStatus, Result};
 /// with a problem.
 ///
 /// # Cost
-/// Allocates the table and a few kilobytes a thread; blocks on all cores.
+/// Allocates the table; to search, also sixteen rows a thread, and for the histogram methods `8 * bins^2`
+/// bytes. Blocks on all cores.
 pub fn quantize_counting(
     values: &[f32],
     dim: usize,
@@ -171,8 +172,7 @@ impl Work {
         for (lane, searched) in searched.iter_mut().enumerate() {
             *searched = searched.filter(|_| is_searched[lane]);
         }
-        let mut columns = Columns::default();
-        columns.load(&rows, self.dim);
+        let columns = Columns::new(&rows, self.dim);
         let (low, high) = of(&searched);
         let block = Block {
             rule,
@@ -254,7 +254,7 @@ impl PackedTable {
     /// # Errors
     /// [`crate::Error::Shape`] where `dim` is not 1 to 8192 or `values` is not whole rows, and what
     /// [`Method::check`] says,
-    /// [`crate::Error::NotFinite`] for the first NaN or infinity, [`crate::Error::HeaderRange`] for the first row
+    /// [`crate::Error::NotFinite`] for the first NaN or infinity, [`crate::Error::HeaderRange`] and [`crate::Error::CentroidRange`] for the first row
     /// whose scale or bias, or centroids, the header's type cannot hold.
     ///
     /// # Examples

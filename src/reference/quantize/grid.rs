@@ -21,8 +21,8 @@ impl Grid {
     /// # Source
     /// PyTorch `embedding_bag_{byte,4bit,2bit}_prepack` and FBGEMM's rowwise quantizers, on the CPU.
     /// 8 bits with an f32 header follow the byte operator, everything else the n-bit one, without its
-    /// casts where the header is f32. Departures: f32 subnormals count as zero, and what FBGEMM stores
-    /// as infinity is `None`.
+    /// casts where the header is f32. Departures: f32 subnormals count as zero; what FBGEMM stores as
+    /// infinity is `None`, and so is an f32 scale beyond 2^126, whose reciprocal counts as zero.
     pub fn of_range(range: Range, format: Format) -> Option<Self> {
         match (format.bits(), format.params()) {
             (Bits::B8, Params::F32) => byte(range),
@@ -72,6 +72,10 @@ impl Grid {
 /// Header and codes per unit of value, as PyTorch's 8-bit operator chooses them.
 fn byte(range: Range) -> Option<Grid> {
     let span = range.span();
+    // A range that a walk turned round.
+    if span < 0.0 {
+        return None;
+    }
     Some(Grid {
         header: Header {
             scale: exact::div(span, 255.0),

@@ -56,13 +56,17 @@ pub enum RowProblem {
 /// f32 subnormals count as zero. The solver is that of [`Method::Kmeans`] alone.
 ///
 /// # Panics
-/// Where [`Method::check`] refuses the format, and for [`Method::KmeansCls`], which is not row by row.
+/// Where [`Method::check`] refuses the method or the format, and for [`Method::KmeansCls`], which is not row by
+/// row.
 pub fn quantize_row(
     values: &[f32],
     format: Format,
     (method, solver): (Method, Solver),
     words: &mut [u32],
 ) -> Option<RowProblem> {
+    method
+        .check(format)
+        .expect("a method and a format that Method::check accepts");
     let (values, range) = match checked_row(values) {
         Ok(checked) => checked,
         Err(problem) => return Some(problem),
@@ -93,7 +97,7 @@ pub fn quantize_row(
 ///
 /// # Errors
 /// [`RowProblem::NotFinite`].
-pub fn checked_row(values: &[f32]) -> std::result::Result<(Vec<f32>, Range), RowProblem> {
+pub(crate) fn checked_row(values: &[f32]) -> std::result::Result<(Vec<f32>, Range), RowProblem> {
     if let Some(column) = values.iter().position(|x| !x.is_finite()) {
         return Err(RowProblem::NotFinite { column });
     }
@@ -109,7 +113,7 @@ pub fn checked_row(values: &[f32]) -> std::result::Result<(Vec<f32>, Range), Row
 }
 
 /// The grid of a row, by a method that writes affine rows; `None` where the header cannot hold the range.
-pub fn choose(values: &[f32], range: Range, format: Format, method: Method) -> Option<Grid> {
+fn choose(values: &[f32], range: Range, format: Format, method: Method) -> Option<Grid> {
     let full = Grid::of_range(range, format)?;
     let symmetric = range.symmetric();
     if let Method::Sym | Method::Gss = method {
@@ -153,7 +157,7 @@ fn write_affine(values: &[f32], grid: Grid, format: Format, words: &mut [u32]) {
 }
 
 /// Writes centroids and the code of the nearest one for every value.
-pub fn write_codebook(values: &[f32], centroids: &[f32], format: Format, words: &mut [u32]) {
+fn write_codebook(values: &[f32], centroids: &[f32], format: Format, words: &mut [u32]) {
     for (at, centroid) in centroids.iter().enumerate() {
         words[at / 2] |= u32::from(f16::from_f32(*centroid).to_bits()) << (at % 2 * 16);
     }
@@ -196,6 +200,9 @@ impl RowProblem {
                 column,
                 value: values[column],
             },
+            Self::OutOfRange { low, high } if !matches!(format, Format::Affine { .. }) => {
+                Error::CentroidRange { row, low, high }
+            }
             Self::OutOfRange { low, high } => Error::HeaderRange {
                 row,
                 low,
@@ -221,9 +228,8 @@ impl QuantizeStatus {
     /// [`Error::NotFinite`] or [`Error::HeaderRange`] for the first row with a problem.
     pub(crate) fn refuse(&self, values: &[f32], dim: usize, format: Format) -> Result<()> {
         if self.unfinished > 0 {
-            return Err(Error::Unsupported {
-                what: format!("the search of row {} on this driver", self.first_unfinished),
-                instead: "it ended the loop early; take fewer bins or iterations, or the CPU",
+            return Err(Error::Unfinished {
+                row: self.first_unfinished as usize,
             });
         }
         let first = self.first_not_finite.min(self.first_out_of_range);

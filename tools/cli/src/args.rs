@@ -370,10 +370,10 @@ fn parse_foreign_bits(text: &str) -> Result<Bits, String> {
 /// A method by its name, with the parameters that it has unless told otherwise.
 fn methods() -> impl TypedValueParser<Value = Method> {
     let by_name = |name: String| {
-        let mut all = Method::ALL.into_iter();
+        let mut all = Method::ALL.iter().copied();
         all.find(|method| method.name() == name).ok_or(name)
     };
-    PossibleValuesParser::new(Method::ALL.map(Method::name)).try_map(by_name)
+    PossibleValuesParser::new(Method::ALL.iter().map(|method| method.name())).try_map(by_name)
 }
 
 /// A number of bytes, with a unit or without.

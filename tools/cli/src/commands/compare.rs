@@ -84,7 +84,7 @@ fn refuse_one_file_twice(args: &Compare) -> Result<(), Failure> {
 /// Every method at every width, once each, where such rows exist.
 fn pairings(methods: &[Method], widths: &[Bits]) -> Result<Vec<Pairing>, Failure> {
     let methods = match methods {
-        [] => &Method::ALL,
+        [] => Method::ALL,
         chosen => chosen,
     };
     let mut widths = widths.to_vec();

@@ -97,8 +97,15 @@ impl Job<'_> {
 
     /// Quantizes all rows at once and writes them; gives the bytes of the table.
     fn whole(&mut self) -> Result<u64, Failure> {
-        // The values, their copy in order, and the table twice.
-        let needed = self.bytes_of_a_row(2) * self.matrix.rows() as u64;
+        // The values and their copy in order, twice the centres of the blocks, of which there may be as many as
+        // rows, and the table as often.
+        let copies = match self.method {
+            Method::KmeansCls {
+                blocks: Some(_), ..
+            } => 4,
+            _ => 3,
+        };
+        let needed = self.bytes_of_a_row(copies) * self.matrix.rows() as u64;
         if needed > self.args.memory {
             let problem = format!(
                 "{} takes all rows at once, about {} MiB; raise --memory",
@@ -167,7 +174,11 @@ impl Job<'_> {
 
 /// An error whose rows count from the beginning of the matrix, not of the part.
 fn moved(mut error: Error, start: usize) -> Error {
-    if let Error::NotFinite { row, .. } | Error::HeaderRange { row, .. } = &mut error {
+    if let Error::NotFinite { row, .. }
+    | Error::HeaderRange { row, .. }
+    | Error::CentroidRange { row, .. }
+    | Error::Unfinished { row } = &mut error
+    {
         *row += start;
     }
     error

@@ -54,7 +54,7 @@ fn every_method_at_every_width() {
         assert_eq!(report[name], number, "{name}");
     }
     let mut expected = 0;
-    for method in Method::ALL {
+    for &method in Method::ALL {
         let name = method.name();
         let exists = |bits: &Bits| method.format(*bits, None).is_ok();
         let widths: Vec<_> = Bits::ALL.into_iter().filter(exists).collect();

@@ -106,7 +106,7 @@ fn series(outcomes: &[Outcome], x: impl Fn(&OnCpu) -> f64) -> Vec<Series> {
             drawable.then_some(Point { bits, x, y })
         })
     };
-    let all = Method::ALL.into_iter().zip(COLOURS.into_iter().cycle());
+    let all = Method::ALL.iter().copied().zip(COLOURS.into_iter().cycle());
     all.map(|(method, colour)| Series {
         name: method.name(),
         colour,

@@ -52,7 +52,11 @@ impl Sample {
 
     /// An error that names a row of the sample, so that it names the row of the file.
     pub fn in_file(&self, mut error: Error) -> Error {
-        if let Error::NotFinite { row, .. } | Error::HeaderRange { row, .. } = &mut error {
+        if let Error::NotFinite { row, .. }
+        | Error::HeaderRange { row, .. }
+        | Error::CentroidRange { row, .. }
+        | Error::Unfinished { row } = &mut error
+        {
             *row = self.places.get(*row).copied().unwrap_or(*row);
         }
         error
