@@ -309,28 +309,21 @@ fn a_search_that_the_driver_ends_is_reported() {
     );
 }
 
-/// Rows at the edges of what is searched, and such as have misled a quantizer before: every method on the
-/// CPU and the GPU against the reference.
-#[test]
-fn rows_that_mislead() {
-    let session = gpu();
+/// Rows at the edges of what is searched, and such as have misled a quantizer before.
+fn misleading_rows(dim: usize) -> Vec<Vec<f32>> {
     let mut random = Random::new(13);
-    let dim = 64;
     let mut rows: Vec<Vec<f32>> = vec![vec![0.0; dim], vec![-0.0; dim], vec![-3.0; dim]];
     for exponent in [-126, -76, -51, -50, -49, -20, 49, 50, 51, 100] {
         let scale = 2.0f32.powi(exponent);
         rows.push((0..dim).map(|_| random.signed() * scale).collect());
         // The span alone, beside a large number.
-        rows.push(
-            (0..dim)
-                .map(|_| 1.0 + random.signed() * scale.min(1.0))
-                .collect(),
-        );
+        let near_one = |x: f32| 1.0 + x * scale.min(1.0);
+        rows.push((0..dim).map(|_| near_one(random.signed())).collect());
     }
     // One value far from many small ones, both ways.
     for outlier in [-60000.0, 60000.0] {
         let mut row: Vec<f32> = (0..dim).map(|_| random.signed() * 1e-3).collect();
-        row[17] = outlier;
+        row[dim / 2] = outlier;
         rows.push(row);
     }
     // Many of few values.
@@ -338,11 +331,14 @@ fn rows_that_mislead() {
         let level = |x: f32| (x * levels).round() * 0.211_764_68;
         rows.push((0..dim).map(|_| level(random.signed())).collect());
     }
-    rows.push(
-        (0..dim)
-            .map(|i| if i < 40 { 0.211_764_68 } else { 0.691_556_45 })
-            .collect(),
-    );
+    let two = |i: usize| {
+        if i < dim * 5 / 8 {
+            0.211_764_68
+        } else {
+            0.691_556_45
+        }
+    };
+    rows.push((0..dim).map(two).collect());
     // A step no larger than the distance of neighbouring floats.
     rows.push((0..dim).map(|i| 1000.0 + i as f32 * 6.1e-5).collect());
     rows.push(
@@ -350,41 +346,81 @@ fn rows_that_mislead() {
             .map(|i| 16_777_216.0 + (i % 5) as f32 * 2.0)
             .collect(),
     );
-    let values = rows.concat();
-    for format in Format::all() {
-        for &method in Method::ALL {
-            let by_row = !matches!(method, Method::KmeansCls { .. });
-            if method.check(format).is_err() || !by_row {
-                continue;
+    // As much on one side as on the other.
+    rows.push(
+        (0..dim)
+            .map(|i| i as f32 - (dim - 1) as f32 / 2.0)
+            .collect(),
+    );
+    rows
+}
+
+/// Every method on the CPU and the GPU against the reference.
+#[test]
+fn rows_that_mislead() {
+    for dim in [2, 64] {
+        let values = misleading_rows(dim).concat();
+        for format in Format::all() {
+            for &method in Method::ALL {
+                let by_row = !matches!(method, Method::KmeansCls { .. });
+                if by_row && method.check(format).is_ok() {
+                    assert_reference(&values, dim, format, method);
+                }
             }
-            let method = match method {
-                Method::HistBrute { .. } => Method::HistBrute { bins: 24 },
-                method => method,
-            };
-            let expected = |solver| {
-                let spec = (format, method);
-                qembed::verify::quantize_counting(&values, dim as u32, spec, solver)
-            };
-            let (words, status) = expected(Solver::Exact);
-            let (got, counted) =
-                qembed::cpu::quantize_counting(&values, dim, format, method).unwrap();
-            assert!(got.words() == words, "{format} {method:?} on the CPU");
-            assert_eq!(counted, status);
-            let Some(session) = session else { continue };
-            let (words, status) = expected(Solver::Lloyd);
-            let (table, counted) = session
-                .quantize_counting(&values, dim, format, method)
-                .unwrap();
-            let got = session.download(&table).unwrap();
-            for (row, expected) in words.chunks(got.row_words(0).len()).enumerate() {
-                assert_eq!(
-                    got.row_words(row),
-                    expected,
-                    "{format} {method:?} row {row}"
-                );
-            }
-            assert_eq!(counted, status);
         }
+    }
+}
+
+fn assert_reference(values: &[f32], dim: usize, format: Format, method: Method) {
+    let method = match method {
+        // The reference is cubic in the bins.
+        Method::HistBrute { .. } => Method::HistBrute { bins: 24 },
+        method => method,
+    };
+    let expected = |solver| {
+        let spec = (format, method);
+        qembed::verify::quantize_counting(values, dim as u32, spec, solver)
+    };
+    let (words, status) = expected(Solver::Exact);
+    let (got, counted) = qembed::cpu::quantize_counting(values, dim, format, method).unwrap();
+    assert!(got.words() == words, "{format} {method:?} on the CPU");
+    assert_eq!(counted, status);
+    let Some(session) = gpu() else { return };
+    let (words, status) = expected(Solver::Lloyd);
+    let (table, counted) = session
+        .quantize_counting(values, dim, format, method)
+        .unwrap();
+    let got = session.download(&table).unwrap();
+    for (row, expected) in words.chunks(got.row_words(0).len()).enumerate() {
+        assert_eq!(
+            got.row_words(row),
+            expected,
+            "{format} {method:?} row {row}"
+        );
+    }
+    assert_eq!(counted, status);
+}
+
+/// Both ends cost the same: the high one moves. Multiples of 3 from 15 to 45, and a value at 0 and at 60:
+/// one step of 15 from either end leaves a scale of 3, no error but that end's.
+#[test]
+fn of_equal_steps_the_high_end_moves() {
+    let mut values: Vec<f32> = (0..510).map(|i| (15 + i % 11 * 3) as f32).collect();
+    values.extend([0.0, 60.0]);
+    let search = Search {
+        bins: 4,
+        ratio: 0.5,
+    };
+    let format = Format::affine(Bits::B4);
+    for method in [
+        Method::Greedy(search),
+        Method::GreedyTorch(search),
+        Method::GreedyPaper(search),
+    ] {
+        let on_cpu = PackedTable::quantize(&values, 512, format, method).unwrap();
+        let header = on_cpu.row(0).header().unwrap();
+        assert_eq!((header.scale, header.bias), (3.0, 0.0), "{method:?}");
+        assert_reference(&values, 512, format, method);
     }
 }
 
