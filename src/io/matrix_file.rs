@@ -7,8 +7,7 @@ use npyz::Order;
 
 use super::floats::{Floats, zeros};
 use super::{extension, file_error, npy, safetensors_file};
-use crate::format::check_dim;
-use crate::format::check_rows;
+use crate::format::{check_dim, check_rows};
 use crate::{Error, Result};
 
 /// A two-dimensional tensor on disk, of which any rows can be read alone.

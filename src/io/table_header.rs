@@ -9,8 +9,7 @@ use serde_json::{Map, Value, json};
 use super::file_error;
 use super::safetensors_file::SafetensorsFile;
 use super::table_metadata::TableMetadata;
-use crate::format::check_rows;
-use crate::format::{id_bits, id_words};
+use crate::format::{check_rows, id_bits, id_words};
 use crate::{PackedTable, Result};
 
 /// What a table file says before its data.

@@ -8,8 +8,7 @@ use super::table_file::TableFile;
 use super::table_header::TableHeader;
 use super::table_metadata::TableMetadata;
 use super::{file_error, os_error};
-use crate::format::check_dim;
-use crate::format::check_rows;
+use crate::format::{check_dim, check_rows};
 use crate::{Error, Format, PackedTable, Result};
 
 /// What a table that is written in parts will be.
