@@ -66,7 +66,8 @@ pub enum Method {
         /// The most iterations of Lloyd's algorithm.
         iterations: u32,
     },
-    /// Rows in blocks by k-means, and one codebook for the values of a block. On the CPU alone.
+    /// Rows in blocks by k-means, and one codebook for the values of a block. On the CPU alone; its time
+    /// grows as rows times blocks, with the usual number of blocks as the square of the rows.
     KmeansCls {
         /// Number of blocks; `None`: as many as make the table as large as with `scale` and `bias` in f16.
         blocks: Option<u32>,
@@ -241,7 +242,11 @@ fn check_search(search: Search) -> Result<()> {
     if search.kept_bins() == 0 {
         return Err(Error::Shape {
             argument: "bins",
-            needed: format!("so many that a ratio of {} leaves one", search.ratio),
+            needed: format!(
+                "at least {}, so that a ratio of {} keeps one",
+                (1.0 / (1.0 - search.ratio)).ceil(),
+                search.ratio
+            ),
             got: search.bins.to_string(),
         });
     }
@@ -293,7 +298,7 @@ mod tests {
         );
         assert_eq!(
             refused(search(1, 0.16)),
-            "bins: needed so many that a ratio of 0.16 leaves one, got 1"
+            "bins: needed at least 2, so that a ratio of 0.16 keeps one, got 1"
         );
         let kmeans = Method::Kmeans { iterations: 1 };
         assert!(refused(kmeans).contains("kmeans into rows of q4h16 is not supported"));

@@ -16,7 +16,7 @@ use crate::terminal::Terminal;
 
 /// Values of one part, where memory would hold more: the progress bar moves, and the rest of the memory
 /// stays free.
-const PART_BYTES: u64 = 32 << 20;
+const PART_BYTES: u64 = 8 << 20;
 /// Rows that the CPU quantizes together.
 const ROWS_TOGETHER: u64 = 16;
 
@@ -33,6 +33,7 @@ struct Job<'a> {
 /// Runs the command.
 pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
     let method = tuned(args.method, &args.parameters)?;
+    refuse_what_centroids_lack(args, method)?;
     let format = method
         .format(args.bits, args.params.map(Params::from))
         .map_err(|error| Failure::Usage(format!("--method {}: {error}", method.name())))?;
@@ -47,6 +48,8 @@ pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
         quantizing: Duration::ZERO,
     };
     let bar = terminal.progress("quantizing", job.matrix.rows() as u64);
+    // Shown at once: the first part of a slow method takes a while, kmeans-cls has but one.
+    bar.enable_steady_tick(Duration::from_millis(100));
     let bytes = match method {
         Method::KmeansCls { .. } => job.whole()?,
         _ => job.in_parts(&bar)?,
@@ -61,6 +64,20 @@ pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
         job.quantizing.as_secs_f64(),
         job.device.name(),
     ))
+}
+
+/// Refuses flags that have no meaning with codebooks.
+fn refuse_what_centroids_lack(args: &Quantize, method: Method) -> Result<(), Failure> {
+    let name = method.name();
+    match (method, args.params, args.device) {
+        (Method::Kmeans { .. } | Method::KmeansCls { .. }, Some(_), _) => Err(Failure::Usage(
+            format!("--params: the centroids of {name} are f16; leave it out"),
+        )),
+        (Method::KmeansCls { .. }, _, DeviceChoice::Gpu) => Err(Failure::Usage(format!(
+            "--device: {name} runs on the CPU alone; take cpu or auto"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Blocks of rows are clustered on the CPU alone.

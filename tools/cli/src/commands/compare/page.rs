@@ -72,7 +72,7 @@ fn timed_width(widths: &[Bits]) -> Option<Bits> {
 fn figure(title: &str, svg: Option<String>) -> String {
     let body = match svg {
         Some(svg) => format!("<figure role=\"img\" aria-label=\"{title}\">\n{svg}</figure>"),
-        None => "<p>Nothing to draw: no error is above zero.</p>".into(),
+        None => "<p>Nothing to draw here: every method failed, or left no error.</p>".into(),
     };
     format!("<h2>{title}</h2>\n{body}\n")
 }
