@@ -14,7 +14,7 @@ const TIMED: usize = 64;
 const SEED: u64 = 20_191_106;
 
 fn main() -> Result<(), qembed::Error> {
-    let inputs = DIMS.map(|dim| normal(ROWS * dim));
+    let inputs = DIMS.map(|dim| Random::new(SEED).normals(ROWS * dim));
     for bits in Bits::ALL {
         println!("\n{} bits:\n", bits.count());
         let dims = DIMS.map(|dim| format!(" d={dim} |"));
@@ -51,20 +51,4 @@ fn error(values: &[f32], table: &PackedTable) -> f64 {
         .map(|(x, y)| square(x - y));
     let norm: f64 = values.iter().map(|x| square(*x)).sum();
     (lost.sum::<f64>() / norm).sqrt()
-}
-
-/// Normal numbers by the polar method.
-fn normal(count: usize) -> Vec<f32> {
-    let mut random = Random::new(SEED);
-    let mut values = Vec::with_capacity(count + 1);
-    while values.len() < count {
-        let (x, y) = (f64::from(random.signed()), f64::from(random.signed()));
-        let square = x * x + y * y;
-        if square > 0.0 && square < 1.0 {
-            let factor = (-2.0 * square.ln() / square).sqrt();
-            values.extend([(x * factor) as f32, (y * factor) as f32]);
-        }
-    }
-    values.truncate(count);
-    values
 }

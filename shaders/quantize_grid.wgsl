@@ -26,15 +26,12 @@ fn span_overflows(low: f32, high: f32) -> bool {
     return magnitude(sub_rn(halved(high), halved(low))) >= 0x7f000000u;
 }
 
-// PyTorch's 8-bit operator; f32 header. None for a range that a walk turned round.
+// PyTorch's 8-bit operator; f32 header.
 fn byte_grid(low: f32, high: f32) -> Grid {
     if span_overflows(low, high) {
         return Grid();
     }
     let span = sub_rn(high, low);
-    if span < 0.0 {
-        return Grid();
-    }
     return Grid(true, div_rn(span, 255.0), low, div_rn(255.0, add_rn(span, 1e-8)));
 }
 

@@ -177,22 +177,6 @@ fn the_cpu_gives_the_references_bytes() {
     assert!(cases > 1500, "{cases}");
 }
 
-/// Normal numbers by the polar method, from the seed of the test data.
-fn normal_rows(count: usize, seed: u64) -> Vec<f32> {
-    let mut random = Random::new(seed);
-    let mut values = Vec::with_capacity(count + 1);
-    while values.len() < count {
-        let (x, y) = (f64::from(random.signed()), f64::from(random.signed()));
-        let square = x * x + y * y;
-        if square > 0.0 && square < 1.0 {
-            let factor = (-2.0 * square.ln() / square).sqrt();
-            values.extend([(x * factor) as f32, (y * factor) as f32]);
-        }
-    }
-    values.truncate(count);
-    values
-}
-
 /// How stored bytes become numbers that errors are measured with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Decoding {
@@ -283,7 +267,7 @@ fn no_row_is_worse_for_a_better_method() {
 
 #[test]
 fn normal_rows_lose_no_more_than_promised() {
-    let values = normal_rows(20_000 * 64, 20_191_106);
+    let values = Random::new(20_191_106).normals(20_000 * 64);
     let norm: Vec<f64> = values.iter().map(|x| f64::from(*x).powi(2)).collect();
     let of = |bits, name| errors(&values, 64, bits, name);
     for bits in [Bits::B2, Bits::B4] {

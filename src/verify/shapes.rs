@@ -122,6 +122,21 @@ impl Random {
     pub fn signed(&mut self) -> f32 {
         self.word() as i32 as f32 / 2.0f32.powi(31)
     }
+
+    /// Independent numbers of mean 0 and deviation 1, by the polar method.
+    pub fn normals(&mut self, count: usize) -> Vec<f32> {
+        let mut values = Vec::with_capacity(count + 1);
+        while values.len() < count {
+            let (x, y) = (f64::from(self.signed()), f64::from(self.signed()));
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                let factor = (-2.0 * square.ln() / square).sqrt();
+                values.extend([(x * factor) as f32, (y * factor) as f32]);
+            }
+        }
+        values.truncate(count);
+        values
+    }
 }
 
 /// Rows of random codes and levels; of affine rows every seventh has a subnormal or zero f16 scale.

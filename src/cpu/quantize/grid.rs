@@ -49,16 +49,11 @@ impl Rule {
         match self.kind {
             Kind::Byte => {
                 let span = high.zip(low, sub);
-                let mut grids = self.grids(
+                self.grids(
                     Lanes::new(|lane| div(span[lane], 255.0)),
                     low,
                     Lanes::new(|lane| div(255.0, add(span[lane], 1e-8))),
-                );
-                // A range that a walk turned round.
-                for lane in 0..LANES {
-                    grids.fits[lane] &= span[lane] >= 0.0;
-                }
-                grids
+                )
             }
             Kind::F16 => {
                 let bias = Lanes::new(|lane| to_f16(low[lane]));

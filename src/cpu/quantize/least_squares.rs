@@ -4,7 +4,7 @@ use super::block::Block;
 use super::columns::Sums;
 use super::grid::Grids;
 use super::lanes::{LANES, Lanes, add, div, mul, sub};
-use super::search;
+use super::search::{self, Keep};
 use crate::Search;
 use crate::method::cut;
 
@@ -26,7 +26,7 @@ const MOST_STEPS: f32 = 16384.0;
 /// The best of all, of equals the first. The first of the starts is the full range.
 #[inline(always)]
 fn from_starts(block: &Block, search: Search, iterations: u32, starts: u32) -> Grids {
-    let greedy = search::best_visited(block, search);
+    let greedy = search::narrowed(block, search, Keep::Range);
     let (mut best, mut least) = refined(block, greedy, iterations);
     let coarse: [bool; LANES] = std::array::from_fn(|lane| {
         let largest = block.low[lane].abs().max(block.high[lane].abs());

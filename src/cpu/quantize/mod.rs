@@ -23,6 +23,7 @@ use grid::{Grids, Rule};
 use histogram::Errors;
 use lanes::{LANES, Lanes};
 use scan::{RowRange, scan};
+use search::Keep;
 
 use crate::format::Format;
 use crate::reference::RowProblem;
@@ -203,9 +204,9 @@ impl Work {
         match (self.method, &self.errors) {
             (Method::Gss, _) => clipping::golden_section(block),
             (Method::Aciq, _) => clipping::aciq(block),
-            (Method::Greedy(search), _) => search::best_visited(block, search),
+            (Method::Greedy(search), _) => search::narrowed(block, search, Keep::Range),
             (Method::GreedyTorch(search), _) => search::torch(block, search),
-            (Method::GreedyPaper(search), _) => search::paper(block, search),
+            (Method::GreedyPaper(search), _) => search::narrowed(block, search, Keep::MovedEnd),
             (Method::Lsq { search, iterations }, _) => {
                 least_squares::lsq(block, search, iterations)
             }

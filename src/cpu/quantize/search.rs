@@ -72,34 +72,23 @@ enum End {
     High,
 }
 
-/// The best range on the way, and what it costs.
-#[inline(always)]
-pub(super) fn best_visited(block: &Block, search: Search) -> Grids {
-    let mut walk = Walk::new(block, search, search.kept_bins() as f32);
-    let mut least = block.loss(block.low, block.high);
-    let (mut low, mut high) = (block.low, block.high);
-    for _ in 0..search.most_steps() {
-        let walking = walk.walking();
-        if walking == [false; LANES] {
-            break;
-        }
-        let candidates = walk.candidates(|low, high| block.loss(low, high));
-        for lane in (0..LANES).filter(|lane| walking[*lane]) {
-            let (_, loss) = walk.step(lane, &candidates);
-            if loss < least[lane] {
-                least[lane] = loss;
-                low[lane] = walk.low[lane];
-                high[lane] = walk.high[lane];
-            }
-        }
-    }
-    block.rule.of_ranges(low, high)
+/// What is kept of the walk where a step makes a new best.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Keep {
+    /// The range: the best that was tried.
+    Range,
+    /// The end that moved, as in the paper's pseudo-code.
+    MovedEnd,
 }
 
-/// The paper's pseudo-code: a new best keeps the end that moved.
+/// The full range, narrowed by what is kept of the walk.
 #[inline(always)]
-pub(super) fn paper(block: &Block, search: Search) -> Grids {
-    let mut walk = Walk::new(block, search, search.kept_bins_exactly());
+pub(super) fn narrowed(block: &Block, search: Search, keep: Keep) -> Grids {
+    let kept_bins = match keep {
+        Keep::Range => search.kept_bins() as f32,
+        Keep::MovedEnd => search.kept_bins_exactly(),
+    };
+    let mut walk = Walk::new(block, search, kept_bins);
     let mut least = block.loss(block.low, block.high);
     let (mut low, mut high) = (block.low, block.high);
     for _ in 0..search.most_steps() {
@@ -112,9 +101,11 @@ pub(super) fn paper(block: &Block, search: Search) -> Grids {
             let (end, loss) = walk.step(lane, &candidates);
             if loss < least[lane] {
                 least[lane] = loss;
-                match end {
-                    End::Low => low[lane] = walk.low[lane],
-                    End::High => high[lane] = walk.high[lane],
+                if keep == Keep::Range || end == End::Low {
+                    low[lane] = walk.low[lane];
+                }
+                if keep == Keep::Range || end == End::High {
+                    high[lane] = walk.high[lane];
                 }
             }
         }

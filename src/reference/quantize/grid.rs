@@ -72,10 +72,6 @@ impl Grid {
 /// Header and codes per unit of value, as PyTorch's 8-bit operator chooses them.
 fn byte(range: Range) -> Option<Grid> {
     let span = range.span();
-    // A range that a walk turned round.
-    if span < 0.0 {
-        return None;
-    }
     Some(Grid {
         header: Header {
             scale: exact::div(span, 255.0),
