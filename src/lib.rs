@@ -83,6 +83,7 @@ pub mod gpu;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod method;
+pub mod philox;
 pub mod reference;
 mod request;
 #[cfg(feature = "session")]
@@ -90,6 +91,7 @@ mod session;
 pub mod shader;
 mod spec;
 mod table;
+pub mod training;
 pub mod verify;
 
 pub use error::{Error, Result};
