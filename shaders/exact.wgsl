@@ -156,6 +156,11 @@ fn code_of(x: f32, bias: f32, codes_per_unit: f32, max_code: f32) -> f32 {
     return round(clamp(opaque(sub_rn(x, bias) * codes_per_unit), 0.0, max_code));
 }
 
+// The nearest code of a value in steps, of two the even one, as a float. The step is positive.
+fn signed_code_of(x: f32, step: f32, least: f32, most: f32) -> f32 {
+    return round(clamp(div_rn(x, step), least, most));
+}
+
 // The f16 in the low half of a word, in f32; exact.
 fn f16_to_f32(half: u32) -> f32 {
     let magnitude = half & 0x7fffu;

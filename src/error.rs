@@ -50,6 +50,33 @@ pub enum Error {
         params: Params,
     },
 
+    /// A symmetric row whose step f16 cannot hold.
+    #[error(
+        "row {row} spans {low:e} to {high:e}: an f16 header cannot hold its step; use f32 headers or scale the values down"
+    )]
+    StepRange {
+        /// The first such row.
+        row: usize,
+        /// Its smallest value.
+        low: f32,
+        /// Its largest value.
+        high: f32,
+    },
+
+    /// A step that was given and is none, or none in the header's type.
+    #[error(
+        "row {row}: an {} header cannot hold the step {step:e}; steps are positive and finite",
+        params.name()
+    )]
+    Step {
+        /// The first row with such a step; 0 where there is one step for all.
+        row: usize,
+        /// The step.
+        step: f32,
+        /// The header's type.
+        params: Params,
+    },
+
     /// A row with a value that no f16 centroid holds.
     #[error(
         "row {row} spans {low:e} to {high:e}: f16 centroids cannot hold it; take a method with scale and bias, and f32 headers"

@@ -35,6 +35,13 @@ const KMEANS: &str = module!(
     "quantize_kmeans.wgsl"
 );
 
+const ABSMAX: &str = module!(
+    "table.wgsl",
+    "exact.wgsl",
+    "quantize.wgsl",
+    "quantize_absmax.wgsl"
+);
+
 const BINDINGS: &[Binding] = &[
     binding(0, "table", Access::Uniform),
     binding(1, "work", Access::Uniform),
@@ -72,8 +79,12 @@ pub fn quantize(spec: &QuantizeSpec) -> Variant {
     ];
     let source = match spec.method {
         Method::Asym | Method::Sym => {
-            constants.push(("TEAM", f64::from(asym_team(spec.dim))));
+            constants.push(("TEAM", f64::from(row_team(spec.dim))));
             ASYM
+        }
+        Method::Absmax => {
+            constants.push(("TEAM", f64::from(row_team(spec.dim))));
+            ABSMAX
         }
         Method::Gss => {
             constants.extend(team);
@@ -142,7 +153,7 @@ pub fn quantize(spec: &QuantizeSpec) -> Variant {
 /// Rows that a workgroup of the quantize kernel owns.
 pub fn quantize_rows_per_group(spec: &QuantizeSpec) -> u32 {
     match spec.method {
-        Method::Asym | Method::Sym => WORKGROUP / asym_team(spec.dim),
+        Method::Asym | Method::Sym | Method::Absmax => WORKGROUP / row_team(spec.dim),
         Method::GreedyTorch(_) => WORKGROUP,
         Method::HistApprox { .. } | Method::HistBrute { .. } => 1,
         _ => WORKGROUP / TEAM,
@@ -151,7 +162,7 @@ pub fn quantize_rows_per_group(spec: &QuantizeSpec) -> u32 {
 
 /// Lanes that own one row of `dim` columns where nothing is searched: a power of two, about a lane for
 /// every four columns, so that short rows share a workgroup.
-fn asym_team(dim: u32) -> u32 {
+fn row_team(dim: u32) -> u32 {
     dim.div_ceil(4).next_power_of_two().min(WORKGROUP)
 }
 
@@ -170,7 +181,7 @@ pub(super) fn all(format: Format) -> impl Iterator<Item = Variant> {
     methods.flat_map(move |method| {
         // A dim for every size of team, and for every size of row in workgroup memory.
         let dims: &[u32] = match method {
-            Method::Asym | Method::Sym => &[4, 8, 16, 32, 64, 128, 256],
+            Method::Asym | Method::Sym | Method::Absmax => &[4, 8, 16, 32, 64, 128, 256],
             Method::GreedyTorch(_) | Method::HistApprox { .. } | Method::HistBrute { .. } => &[64],
             _ => &[64, 256, MOST_CACHED, 1024],
         };
