@@ -8,7 +8,9 @@ mod dequantize;
 pub mod exact;
 mod lookup;
 pub mod quantize;
+mod sort;
 
 pub use dequantize::{dequantize, row_value};
 pub use lookup::{LookupArgs, Pooled, lookup};
 pub use quantize::{RowProblem, quantize_row};
+pub use sort::{Sorted, sort};
