@@ -30,7 +30,7 @@ fn lanes_with(digit: u32, lane: u32) -> vec2<u32> {
         let mask = atomicLoad(&masks[word * DIGITS + digit]);
         var below = select(0u, 0xffffffffu, word < own);
         if word == own {
-            below = (1u << lane % 32u) - 1u;
+            below = (1u << (lane % 32u)) - 1u;
         }
         found += vec2<u32>(countOneBits(mask & below), countOneBits(mask));
     }
@@ -67,7 +67,7 @@ fn sort_scatter(
         let digit = digit_of(key);
         let mask = lane / 32u * DIGITS + digit;
         if is_pair {
-            atomicOr(&masks[mask], 1u << lane % 32u);
+            atomicOr(&masks[mask], 1u << (lane % 32u));
         }
         workgroupBarrier();
         let found = lanes_with(digit, lane);
