@@ -5,8 +5,8 @@
 // tiles, sort_scatter.wgsl moves every pair of key and position to its place. Then sort_mark.wgsl counts what
 // begins in every tile, sort_scan.wgsl sums that up, and sort_emit.wgsl writes.
 //
-// Grid: a workgroup owns a tile of TILE slots; in sort_scan.wgsl a row of counts.
-// Bindings: 0 sort, 1 keys [count], 2 counts [DIGITS, tiles], 3 and on: see each kernel.
+// Grid: a workgroup owns a tile of TILE slots; in sort_scan.wgsl a kind of count.
+// Bindings: 0 sort, 1 keys [count], 2 counts [tiles + 1, DIGITS], 3 and on: see each kernel.
 // Host guarantees: count <= 2^24; tiles * TILE >= count.
 // Every lane's loops are short: some drivers count a lane's iterations, see docs/design.md.
 

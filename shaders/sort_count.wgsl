@@ -1,6 +1,6 @@
 // How often every value of a digit occurs in every tile.
 //
-// Bindings: 2 counts [DIGITS, tiles], written.
+// Bindings: 2 counts [tiles + 1, DIGITS], written but for the last tile.
 
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 
@@ -22,6 +22,6 @@ fn sort_count(
     }
     workgroupBarrier();
     if tile < sort.tiles {
-        counts[lane * sort.tiles + tile] = atomicLoad(&histogram[lane]);
+        counts[tile * DIGITS + lane] = atomicLoad(&histogram[lane]);
     }
 }

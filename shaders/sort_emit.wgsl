@@ -1,9 +1,8 @@
 // Writes segments, chunks, the segment of every position, and totals.
 //
-// Bindings: 1 keys, in order, 2 counts [2, tiles]: segments and chunks that begin in earlier tiles,
+// Bindings: 1 keys, in order, 2 counts: kinds 0 and 1 are segments and chunks that begin in a tile,
 //   3 positions [count], 4 segments [segments + 1, 2], 5 chunks [chunks + 1], 6 ranks [count], 7 totals [4].
 
-@group(0) @binding(2) var<storage, read> counts: array<u32>;
 @group(0) @binding(3) var<storage, read> positions: array<u32>;
 @group(0) @binding(4) var<storage, read_write> segments: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> chunks: array<u32>;
@@ -57,8 +56,8 @@ fn sort_emit(
     let tile = group_number(group);
     let first = tile * TILE + lane * RUN;
     let before = sum_before(lane, marks_of_run(first));
-    let segment = counts[tile] + before % ONE_CHUNK;
-    let chunk = counts[sort.tiles + tile] + before / ONE_CHUNK;
+    let segment = counted(0u, tile).x + segments_of(before);
+    let chunk = counted(1u, tile).x + chunks_of(before);
     emit_run(first, segment, chunk);
     if tile + lane == 0u && !is_kept(0u) {
         finish(0u, 0u, 0u);

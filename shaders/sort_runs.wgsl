@@ -42,6 +42,14 @@ fn begins_chunk(slot: u32, start: u32) -> bool {
     return (slot - start) % CHUNK == 0u;
 }
 
+fn segments_of(marks: u32) -> u32 {
+    return marks % ONE_CHUNK;
+}
+
+fn chunks_of(marks: u32) -> u32 {
+    return marks / ONE_CHUNK;
+}
+
 // The segments and chunks that begin in a run, as multiples of ONE_SEGMENT and ONE_CHUNK.
 fn marks_of_run(first: u32) -> u32 {
     var marks = 0u;

@@ -4,15 +4,12 @@
 // digit; how many bits below are set is its place among the lanes of the same digit, whatever order the
 // atomics were in.
 //
-// Bindings: 2 counts [DIGITS, tiles]: pairs of a digit in earlier tiles, 3 sums_of_rows [DIGITS]: pairs of a digit,
-//   4 positions [count] (any words in the first pass, where a slot is its own position),
-//   5 to_keys [count], 6 to_positions [count], written.
+// Bindings: 3 positions [count] (any words in the first pass, where a slot is its own position),
+//   4 to_keys [count], 5 to_positions [count], written.
 
-@group(0) @binding(2) var<storage, read> counts: array<u32>;
-@group(0) @binding(3) var<storage, read> sums_of_rows: array<u32>;
-@group(0) @binding(4) var<storage, read> positions: array<u32>;
-@group(0) @binding(5) var<storage, read_write> to_keys: array<u32>;
-@group(0) @binding(6) var<storage, read_write> to_positions: array<u32>;
+@group(0) @binding(3) var<storage, read> positions: array<u32>;
+@group(0) @binding(4) var<storage, read_write> to_keys: array<u32>;
+@group(0) @binding(5) var<storage, read_write> to_positions: array<u32>;
 
 // Words of a mask with a bit for every lane.
 const MASK_WORDS: u32 = DIGITS / 32u;
@@ -51,8 +48,9 @@ fn sort_scatter(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let tile = group_number(group);
-    let smaller = sum_before(lane, sums_of_rows[lane]);
-    next[lane] = smaller + counts[lane * sort.tiles + tile];
+    // Where the pairs of the digit go that is the lane's number.
+    let pairs = counted(lane, tile);
+    next[lane] = sum_before(lane, pairs.y) + pairs.x;
     for (var word = 0u; word < MASK_WORDS; word++) {
         atomicStore(&masks[word * DIGITS + lane], 0u);
     }

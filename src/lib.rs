@@ -54,7 +54,7 @@
 //! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
 //! | `Kernels::sort_buffers` | 33 bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
-//! | `Sort::bind` | 3 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Sort::bind` | 2 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
 //! | `record` | no | no | no | no | never |
 //! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
 //!

@@ -5,6 +5,7 @@ mod common;
 use common::{Bench, gpu};
 use qembed::gpu::{SortArgs, SortBuffers};
 use qembed::reference::{self, Sorted};
+use qembed::shader::{SORT_FEW_TILES, SORT_TILE};
 use qembed::{NO_SEGMENT, wgpu};
 
 /// What stands in every output before a sort, and on both sides of its keys.
@@ -149,7 +150,7 @@ fn random(seed: u32, count: usize, below: u32) -> Vec<u32> {
         state = state
             .wrapping_mul(6364136223846793005)
             .wrapping_add(1442695040888963407);
-        ((state >> 32) * u64::from(below) >> 32) as u32
+        (((state >> 32) * u64::from(below)) >> 32) as u32
     };
     std::iter::repeat_with(next).take(count).collect()
 }
@@ -232,20 +233,30 @@ fn segments_of_every_length_about_a_chunk() {
     device.check("dealt out", &dealt, 15);
 }
 
+/// The most that is sorted without sums over tiles, one more, and more tiles than such a sum has lanes.
 #[test]
-fn a_hundred_thousand() {
+fn many_tiles() {
     let Some(device) = Device::new() else { return };
-    let count = 1 << 17;
-    let buffers = device.buffers(count);
-    let length = count as usize;
-    device.check_in(&buffers, "random", &random(4, length, 1_000_100), 1_000_000);
-    device.check_in(&buffers, "zipf", &zipf(length, 1_000_000), 1_000_000);
-    device.check_in(
-        &buffers,
-        "reversed",
-        &Vec::from_iter((0..count).rev()),
-        count,
-    );
+    let most = SORT_FEW_TILES * SORT_TILE;
+    for count in [most, most + 1, 257 * SORT_TILE + 1] {
+        let buffers = device.buffers(count);
+        let length = count as usize;
+        let million = 1_000_000;
+        device.check_in(
+            &buffers,
+            "random",
+            &random(4, length, million + 100),
+            million,
+        );
+        device.check_in(&buffers, "zipf", &zipf(length, million), million);
+        device.check_in(&buffers, "all equal", &vec![3; length], 4);
+        device.check_in(
+            &buffers,
+            "reversed",
+            &Vec::from_iter((0..count).rev()),
+            count,
+        );
+    }
 }
 
 /// One bind, recorded again and beside another: the last of a pass is what is read.

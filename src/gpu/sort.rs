@@ -6,8 +6,13 @@ use super::arguments::{Dispatch, Range, Work, check_binding_size};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::{alive, buffer, filled_buffer};
-use crate::shader::{self, SORT_DIGIT_BITS, SORT_TILE, SORT_WORKGROUP, SortUniform};
+use crate::shader::{
+    self, SORT_DIGIT_BITS, SORT_FEW_TILES, SORT_TILE, SORT_WORKGROUP, SortUniform,
+};
 use crate::{Error, Result};
+
+/// Values of a digit, which are what is counted.
+const DIGITS: u64 = SORT_WORKGROUP as u64;
 
 /// The compiled kernels of a sort; see [`Kernels::sort`].
 #[derive(Clone, Debug)]
@@ -55,9 +60,8 @@ struct Scratch {
     /// Keys and positions of every other pass.
     other_keys: wgpu::Buffer,
     other_positions: wgpu::Buffer,
-    /// `[digits, tiles]`, then a sum for every row.
+    /// `[tiles + 1, digits]`, the last for sums.
     counts: wgpu::Buffer,
-    sums_of_rows: wgpu::Buffer,
 }
 
 /// A sort with its buffers, ready to be recorded any number of times.
@@ -67,8 +71,8 @@ pub struct BoundSort {
 }
 
 impl BoundSort {
-    /// Records the sort into the caller's pass: three dispatches for every 8 bits of `rows`, and three.
-    /// Sets the pipeline and bind group 0.
+    /// Records the sort into the caller's pass: two dispatches for every 8 bits of `rows`, and two;
+    /// three each for more than 131072 keys. Sets the pipeline and bind group 0.
     ///
     /// # Cost
     /// Allocates, compiles, submits and waits for nothing; cannot fail.
@@ -111,8 +115,7 @@ impl SortBuffers {
                 keys: words("sorted keys", slots)?,
                 other_keys: words("sorted keys", slots)?,
                 other_positions: words("positions", slots)?,
-                counts: words("counts", digits() * u64::from(tiles(capacity)))?,
-                sums_of_rows: words("counts", digits())?,
+                counts: words("counts", DIGITS * (u64::from(tiles(capacity)) + 1))?,
             },
         })
     }
@@ -173,11 +176,6 @@ impl Kernels {
     }
 }
 
-/// Values of a digit.
-fn digits() -> u64 {
-    SORT_WORKGROUP.into()
-}
-
 /// Tiles that so many slots fill; one where there are none, which writes the sentinels.
 fn tiles(slots: u32) -> u32 {
     slots.div_ceil(SORT_TILE).max(1)
@@ -209,7 +207,8 @@ impl Sort {
     /// cannot bind the segments; [`Error::DeviceLost`].
     ///
     /// # Cost
-    /// Allocates three bind groups and a uniform of 16 bytes for every 8 bits of `rows`, and once more.
+    /// Allocates as many bind groups as there are dispatches (see [`BoundSort::record`]), and a uniform of 16
+    /// bytes for every 8 bits of `rows` and one more.
     /// Compiles, submits and waits for nothing.
     pub fn bind(&self, buffers: &SortBuffers, args: SortArgs<'_>) -> Result<BoundSort> {
         self.check(buffers, &args)?;
@@ -256,7 +255,7 @@ impl Sort {
         buffers: &SortBuffers,
         args: &SortArgs<'_>,
         pass: u32,
-    ) -> Result<[Dispatch; 3]> {
+    ) -> Result<Vec<Dispatch>> {
         let scratch = &buffers.scratch;
         let given = Range::storage(
             "keys",
@@ -284,21 +283,15 @@ impl Sort {
             Range::whole("sort", &uniform),
             keys,
             Range::whole("counts", &scratch.counts),
-            Range::whole("sums_of_rows", &scratch.sums_of_rows),
             positions,
             Range::whole("to_keys", to.0),
             Range::whole("to_positions", to.1),
         ];
-        let tiles = u64::from(tiles(args.count));
-        Ok([
-            self.dispatch(&self.count, &ranges, tiles)?,
-            self.dispatch(&self.scan, &ranges, SORT_WORKGROUP.into())?,
-            self.dispatch(&self.scatter, &ranges, tiles)?,
-        ])
+        self.dispatches([&self.count, &self.scatter], &ranges, args, DIGITS)
     }
 
     /// The dispatches that find segments and chunks in what is in order.
-    fn bind_segments(&self, buffers: &SortBuffers, args: &SortArgs<'_>) -> Result<[Dispatch; 3]> {
+    fn bind_segments(&self, buffers: &SortBuffers, args: &SortArgs<'_>) -> Result<Vec<Dispatch>> {
         let scratch = &buffers.scratch;
         let most_segments = args.count.min(args.rows);
         let segments = Range::storage(
@@ -312,20 +305,14 @@ impl Sort {
             Range::whole("sort", &uniform),
             Range::whole("keys", &scratch.keys),
             Range::whole("counts", &scratch.counts),
-            Range::whole("sums_of_rows", &scratch.sums_of_rows),
             Range::whole("positions", &buffers.positions),
             segments,
             Range::whole("chunks", &buffers.chunks),
             Range::whole("ranks", &buffers.ranks),
             Range::whole("totals", &buffers.totals),
         ];
-        let tiles = u64::from(tiles(args.count));
-        Ok([
-            self.dispatch(&self.mark, &ranges, tiles)?,
-            // Two rows of counts: segments and chunks.
-            self.dispatch(&self.scan, &ranges, 2)?,
-            self.dispatch(&self.emit, &ranges, tiles)?,
-        ])
+        // Segments and chunks are counted.
+        self.dispatches([&self.mark, &self.emit], &ranges, args, 2)
     }
 
     fn uniform(&self, args: &SortArgs<'_>, shift: u32) -> Result<wgpu::Buffer> {
@@ -343,13 +330,24 @@ impl Sort {
         )
     }
 
-    fn dispatch(
+    /// A kernel that counts kinds of things in every tile and one that wants their sums, with the sums
+    /// between them where there are too many tiles for the latter.
+    fn dispatches(
         &self,
-        pipeline: &Arc<Pipeline>,
+        [counts, wants]: [&Arc<Pipeline>; 2],
         ranges: &[Range<'_>],
-        groups: u64,
-    ) -> Result<Dispatch> {
-        let work = Work::groups("count", groups)?;
-        Dispatch::new(self.kernels.device(), pipeline, ranges, work)
+        args: &SortArgs<'_>,
+        kinds: u64,
+    ) -> Result<Vec<Dispatch>> {
+        let tiles = tiles(args.count);
+        let mut steps = vec![(counts, u64::from(tiles)), (wants, u64::from(tiles))];
+        if tiles > SORT_FEW_TILES {
+            steps.insert(1, (&self.scan, kinds));
+        }
+        let dispatch = |(pipeline, groups)| {
+            let work = Work::groups("count", groups)?;
+            Dispatch::new(self.kernels.device(), pipeline, ranges, work)
+        };
+        steps.into_iter().map(dispatch).collect()
     }
 }

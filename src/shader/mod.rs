@@ -18,8 +18,8 @@ mod variants;
 
 pub use quantize::{quantize, quantize_rows_per_group};
 pub use sort::{
-    SORT_DIGIT_BITS, SORT_TILE, SORT_WORKGROUP, sort_count, sort_emit, sort_mark, sort_scan,
-    sort_scatter,
+    SORT_DIGIT_BITS, SORT_FEW_TILES, SORT_TILE, SORT_WORKGROUP, sort_count, sort_emit, sort_mark,
+    sort_scan, sort_scatter,
 };
 pub use variants::{all, dequantize, lookup, prepare};
 
