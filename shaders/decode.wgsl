@@ -1,5 +1,5 @@
-// Reads packed rows: four columns of one row to a lane. One of decode_affine.wgsl, decode_codebook.wgsl
-// and decode_blocks.wgsl says what the codes stand for.
+// Reads packed rows: four columns of one row to a lane. One of decode_affine.wgsl, decode_symmetric.wgsl,
+// decode_codebook.wgsl and decode_blocks.wgsl says what the codes stand for.
 
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
 

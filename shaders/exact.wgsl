@@ -213,6 +213,11 @@ fn affine(scale: f32, code: f32, bias: f32) -> f32 {
     return flush(opaque(scale * code) + bias);
 }
 
+// rn(step * code), +0 where the code is 0. No mul_rn either, as in affine().
+fn symmetric(step: f32, code: f32) -> f32 {
+    return flush(opaque(step * code));
+}
+
 // Four values, in a form that no later operation can be merged with.
 fn opaque_columns(values: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(values) ^ vec4<u32>(table.zero));

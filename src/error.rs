@@ -63,9 +63,29 @@ pub enum Error {
         high: f32,
     },
 
+    /// A row that cannot be updated.
+    #[error(
+        "row {row}: its gradient, weights, state or new values are not finite, or its header cannot hold them ({rows} such rows); nothing was stored; mend the batch, lower the learning rate, or skip such rows"
+    )]
+    Gradient {
+        /// The first such row of the table.
+        row: usize,
+        /// How many there are.
+        rows: u32,
+    },
+
+    /// A step size that nothing can be a multiple of.
+    #[error("row {row} has the step {step:e}: steps must be positive, finite and no subnormal f32")]
+    Step {
+        /// The first such row.
+        row: usize,
+        /// Its step.
+        step: f32,
+    },
+
     /// A search that the driver did not let a kernel finish.
     #[error(
-        "row {row}: the driver ended the search early (llvmpipe counts 65535 iterations a lane); take fewer bins or iterations, or the CPU"
+        "row {row}: the driver ended a loop early (llvmpipe counts 65535 iterations a lane); take fewer bins, iterations or duplicates, or the CPU"
     )]
     Unfinished {
         /// The first such row.

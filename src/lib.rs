@@ -86,6 +86,7 @@ pub mod gpu;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod method;
+pub mod philox;
 pub mod reference;
 mod request;
 #[cfg(feature = "session")]
@@ -93,6 +94,7 @@ mod session;
 pub mod shader;
 mod spec;
 mod table;
+pub mod training;
 pub mod verify;
 
 pub use error::{Error, Result};

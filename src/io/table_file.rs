@@ -31,7 +31,7 @@ impl TableFile {
         let (format, dim) = (header.metadata.format, header.metadata.dim as usize);
         let words = read_words(&mut file, "rows")?;
         let table = match format {
-            Format::Affine { .. } | Format::Codebook { .. } => {
+            Format::Affine { .. } | Format::Symmetric { .. } | Format::Codebook { .. } => {
                 PackedTable::from_words(format, dim, words)
             }
             Format::Blocks { bits } => {

@@ -50,7 +50,7 @@ impl TableMetadata {
         let dim = check_dim(entries.number("dim")? as usize);
         let blocks = match kind {
             Kind::Blocks => Some(entries.number("blocks")?),
-            Kind::Affine | Kind::Codebook => None,
+            Kind::Affine | Kind::Symmetric | Kind::Codebook => None,
         };
         Ok(Self {
             format,
@@ -65,16 +65,18 @@ impl TableMetadata {
 #[derive(Clone, Copy)]
 enum Kind {
     Affine,
+    Symmetric,
     Codebook,
     Blocks,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Affine, Self::Codebook, Self::Blocks];
+    const ALL: [Self; 4] = [Self::Affine, Self::Symmetric, Self::Codebook, Self::Blocks];
 
     fn of(format: Format) -> Self {
         match format {
             Format::Affine { .. } => Self::Affine,
+            Format::Symmetric { .. } => Self::Symmetric,
             Format::Codebook { .. } => Self::Codebook,
             Format::Blocks { .. } => Self::Blocks,
         }
@@ -83,6 +85,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Affine => "affine",
+            Self::Symmetric => "symmetric",
             Self::Codebook => "codebook",
             Self::Blocks => "blocks",
         }
@@ -121,11 +124,12 @@ impl Entries<'_> {
     fn format(&self, kind: Kind) -> Result<Format> {
         let bits = Bits::try_from(self.number("bits")?).map_err(|error| self.problem(error))?;
         let params = self.params(match kind {
-            Kind::Affine => &Params::ALL,
+            Kind::Affine | Kind::Symmetric => &Params::ALL,
             Kind::Codebook | Kind::Blocks => &[Params::F16],
         })?;
         let format = match kind {
             Kind::Affine => Format::Affine { bits, params },
+            Kind::Symmetric => Format::Symmetric { bits, params },
             Kind::Codebook => Format::Codebook { bits },
             Kind::Blocks => Format::Blocks { bits },
         };

@@ -109,6 +109,7 @@ impl Work {
                 #[inline(always)]
                 || self.affine(values, words),
             ),
+            Format::Symmetric { .. } => unreachable!("refused by Method::check"),
             Format::Codebook { .. } | Format::Blocks { .. } => self.codebooks(values, words),
         }
     }

@@ -76,6 +76,7 @@ pub fn quantize_row(
             Some(grid) => write_affine(&values, grid, format, words),
             None => return Some(range.problem()),
         },
+        Format::Symmetric { .. } => panic!("no method writes symmetric rows"),
         Format::Codebook { bits } => {
             if exact::to_f16(range.low).is_infinite() || exact::to_f16(range.high).is_infinite() {
                 return Some(range.problem());

@@ -96,6 +96,11 @@ fn ranges(table: &PackedTable) -> Vec<(&'static str, Extremes)> {
             let bias = headers.map(|header| header.bias);
             vec![("scale", extremes(scale)), ("bias", extremes(bias))]
         }
+        Format::Symmetric { .. } => {
+            let rows = 0..table.rows() as usize;
+            let step = rows.filter_map(|row| table.row(row).step());
+            vec![("step", extremes(step))]
+        }
         _ => {
             let codebooks = codebooks(table);
             let centroids = codebooks
@@ -117,7 +122,7 @@ fn codebooks(table: &PackedTable) -> Vec<Codebook<'_>> {
     levels
         .filter_map(|levels| match levels {
             Levels::Codebook(codebook) => Some(codebook),
-            Levels::Affine(_) => None,
+            Levels::Affine(_) | Levels::Symmetric { .. } => None,
         })
         .collect()
 }

@@ -1,0 +1,18 @@
+//! How packed rows are trained: the names that reference, CPU engine, shaders and kernels share.
+
+mod optimizer;
+mod run;
+mod spec;
+mod steps;
+
+pub use optimizer::{Optimizer, OptimizerConstants};
+pub(crate) use run::refuse;
+pub use run::{Checkpoint, TrainingSpec};
+pub(crate) use spec::check_gradient;
+pub use spec::{
+    BadInput, Batch, Parameters, Rounding, UpdateSpec, UpdateStatus, UpdateStep, training_formats,
+};
+pub use steps::{Boundary, GradientScale, Granularity, LearnedSteps, MIN_STEP};
+
+/// Occurrences of a row that are summed together before anything else is added.
+pub const CHUNK: u32 = 256;
