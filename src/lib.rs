@@ -52,6 +52,9 @@
 //! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts | no | no | shape, range, limit, device lost |
 //! | `Quantize::bind` | bind group, 24 to 48 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
+//! | `Kernels::sort_buffers` | 33 bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
+//! | `Sort::bind` | 2 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
 //! | `record` | no | no | no | no | never |
 //! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
 //!
@@ -105,7 +108,8 @@ pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
 pub use session::{Adapters, Session};
 pub use spec::{
-    LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus, Weighting,
+    CHUNK, LookupSpec, LookupStatus, NO_SEGMENT, Output, Pooling, Promise, QuantizeSpec,
+    QuantizeStatus, Weighting,
 };
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]

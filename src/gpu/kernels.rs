@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pipeline::{Cache, Pipeline};
 use super::scope::filled_buffer;
-use super::{Dequantize, Lookup, Quantize, Table};
+use super::{Dequantize, Lookup, Quantize, Sort, Table};
 use crate::method::bin_errors;
 use crate::shader::{self, Variant};
 use crate::{Bits, Error, Format, LookupSpec, Method, QuantizeSpec, Result};
@@ -27,7 +27,7 @@ struct Inner {
     bin_errors: Mutex<HashMap<(u32, Bits), wgpu::Buffer>>,
 }
 
-/// Workgroup memory of the kernels that quantize.
+/// Workgroup memory of the kernels that quantize; those that sort have less.
 const WORKGROUP_BYTES: u32 = 16384;
 
 /// Options of [`Kernels::with_options`].
@@ -42,7 +42,7 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Limit`] where the device has less than every kernel needs: 8 storage buffers,
-    /// workgroups of 64 lanes with 16 KiB of memory, a grid of 65535. wgpu's default limits suffice.
+    /// workgroups of 256 lanes with 16 KiB of memory, a grid of 65535. wgpu's default limits suffice.
     pub fn new(device: &wgpu::Device) -> Result<Self> {
         Self::with_options(device, KernelsOptions::default())
     }
@@ -72,12 +72,12 @@ impl Kernels {
             (
                 "max_compute_invocations_per_workgroup",
                 limits.max_compute_invocations_per_workgroup,
-                shader::WORKGROUP,
+                shader::SORT_WORKGROUP,
             ),
             (
                 "max_compute_workgroup_size_x",
                 limits.max_compute_workgroup_size_x,
-                shader::WORKGROUP,
+                shader::SORT_WORKGROUP,
             ),
             (
                 "max_compute_workgroups_per_dimension",
@@ -150,6 +150,14 @@ impl Kernels {
         Ok(Dequantize::new(self.clone(), format, pipeline))
     }
 
+    /// The kernels that sort a batch; compiled at the first call, then cached.
+    ///
+    /// # Errors
+    /// [`Error::Device`], [`Error::DeviceLost`].
+    pub fn sort(&self) -> Result<Sort> {
+        Sort::new(self.clone())
+    }
+
     /// The device that the kernels run on.
     pub fn device(&self) -> &wgpu::Device {
         &self.inner.device
@@ -160,7 +168,7 @@ impl Kernels {
     /// wgpu knows a buffer by its number in the instance that made it, so that the buffer of another
     /// instance may pass for one of this.
     pub(crate) fn check_owner(&self, table: &Table) -> Result<()> {
-        if Arc::ptr_eq(&self.inner, &table.kernels().inner) {
+        if self.is(table.kernels()) {
             return Ok(());
         }
         Err(Error::Shape {
@@ -168,6 +176,11 @@ impl Kernels {
             needed: "a table made with these kernels or a clone of them".into(),
             got: "one made with others".into(),
         })
+    }
+
+    /// Whether these are clones of each other.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// What a value in a bin of a histogram costs, on the device.

@@ -9,6 +9,7 @@ mod lookup;
 mod pipeline;
 mod quantize;
 mod scope;
+mod sort;
 mod table;
 
 #[cfg(feature = "session")]
@@ -19,4 +20,5 @@ pub use lookup::{BoundLookup, Counts, Lookup, LookupArgs};
 pub use quantize::{BoundQuantize, Quantize, QuantizeArgs};
 #[cfg(feature = "session")]
 pub(crate) use scope::{alive, buffer, checked};
+pub use sort::{BoundSort, Sort, SortArgs, SortBuffers};
 pub use table::{BlocksBuffer, Table, TableBuffers, TableDesc};

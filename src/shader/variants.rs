@@ -199,6 +199,7 @@ pub fn all() -> impl Iterator<Item = Variant> {
         .chain(quantizes)
         .chain(dequantizes)
         .chain([prepare()])
+        .chain(super::sort::all())
 }
 
 pub(super) fn format_constants(format: Format) -> Vec<(&'static str, f64)> {

@@ -14,6 +14,10 @@ use safetensors::{Dtype, SafeTensors};
 mod device;
 #[cfg(feature = "session")]
 pub use device::{Bench, gpu};
+#[cfg(feature = "gpu")]
+mod noop;
+#[cfg(feature = "gpu")]
+pub use noop::Noop;
 
 /// The widths that PyTorch has.
 pub const PYTORCH_BITS: [Bits; 3] = [Bits::B2, Bits::B4, Bits::B8];
