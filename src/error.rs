@@ -65,7 +65,7 @@ pub enum Error {
 
     /// A step that was given and is none, or none in the header's type.
     #[error(
-        "row {row}: an {} header cannot hold the step {step:e}; steps are positive and finite",
+        "row {row}: {step:e} is no step of an {} header; steps are positive and finite, no subnormal f32",
         params.name()
     )]
     Step {
@@ -99,15 +99,6 @@ pub enum Error {
         row: usize,
         /// How many there are.
         rows: u32,
-    },
-
-    /// A step size that nothing can be a multiple of.
-    #[error("row {row} has the step {step:e}: steps must be positive, finite and no subnormal f32")]
-    Step {
-        /// The first such row.
-        row: usize,
-        /// Its step.
-        step: f32,
     },
 
     /// A search that the driver did not let a kernel finish.

@@ -106,7 +106,7 @@ pub use half;
 pub use method::{Method, Search};
 pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
-pub use session::{Adapters, Session};
+pub use session::{Adapters, Session, Training, TrainingMemory};
 pub use spec::{
     CHUNK, LookupSpec, LookupStatus, NO_SEGMENT, Output, Pooling, Promise, QuantizeSpec,
     QuantizeStatus, Weighting,

@@ -23,6 +23,7 @@ pub struct Kernels {
 struct Inner {
     device: wgpu::Device,
     limits: wgpu::Limits,
+    training_workgroup: u32,
     cache: Cache,
     bin_errors: Mutex<HashMap<(u32, Bits), wgpu::Buffer>>,
 }
@@ -35,6 +36,8 @@ const WORKGROUP_BYTES: u32 = 16384;
 pub struct KernelsOptions {
     /// The engine's own cache of compiled pipelines, where its device has one (Vulkan).
     pub pipeline_cache: Option<wgpu::PipelineCache>,
+    /// Lanes of a workgroup of the kernels that train: 64, the default, 128 or 256. Results do not depend on it.
+    pub training_workgroup: Option<u32>,
 }
 
 impl Kernels {
@@ -62,7 +65,7 @@ impl Kernels {
             (
                 "max_bindings_per_bind_group",
                 limits.max_bindings_per_bind_group,
-                9,
+                12,
             ),
             (
                 "max_compute_workgroup_storage_size",
@@ -95,10 +98,19 @@ impl Kernels {
                 });
             }
         }
+        let training_workgroup = options.training_workgroup.unwrap_or(shader::WORKGROUP);
+        if ![64, 128, 256].contains(&training_workgroup) {
+            return Err(Error::Shape {
+                argument: "training_workgroup",
+                needed: "64, 128 or 256".into(),
+                got: training_workgroup.to_string(),
+            });
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 device: device.clone(),
                 limits,
+                training_workgroup,
                 cache: Cache::new(options.pipeline_cache),
                 bin_errors: Mutex::default(),
             }),
@@ -202,6 +214,20 @@ impl Kernels {
 
     pub(super) fn limits(&self) -> &wgpu::Limits {
         &self.inner.limits
+    }
+
+    pub(super) fn training_workgroup(&self) -> u32 {
+        self.inner.training_workgroup
+    }
+
+    /// The pipeline of a kernel that trains, with the workgroups of these kernels.
+    pub(super) fn training_pipeline(&self, mut variant: Variant) -> Result<Arc<Pipeline>> {
+        for (name, value) in &mut variant.constants {
+            if *name == "WORKGROUP" {
+                *value = self.training_workgroup().into();
+            }
+        }
+        self.pipeline(&variant)
     }
 
     pub(super) fn pipeline(&self, variant: &Variant) -> Result<Arc<Pipeline>> {

@@ -81,6 +81,10 @@ impl BoundSort {
             dispatch.record(pass);
         }
     }
+
+    pub(super) fn into_dispatches(self) -> Vec<Dispatch> {
+        self.dispatches
+    }
 }
 
 impl SortBuffers {
@@ -148,6 +152,23 @@ impl SortBuffers {
     /// `[4]`: segments, chunks, kept slots, 0.
     pub fn totals(&self) -> &wgpu::Buffer {
         &self.totals
+    }
+
+    /// Bytes of device memory that they take.
+    pub fn bytes(&self) -> u64 {
+        let Scratch {
+            keys,
+            other_keys,
+            other_positions,
+            counts,
+        } = &self.scratch;
+        let scratch = [keys, other_keys, other_positions, counts].into_iter();
+        let outputs = self.outputs().map(|(_, buffer)| buffer);
+        outputs
+            .into_iter()
+            .chain(scratch)
+            .map(wgpu::Buffer::size)
+            .sum()
     }
 
     fn outputs(&self) -> [(&'static str, &wgpu::Buffer); 5] {

@@ -12,9 +12,9 @@ use super::update::{
 use crate::format::{Levels, Params};
 use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
-    UpdateStep,
+    UpdateStep, no_steps_of,
 };
-use crate::{Error, Format, PackedTable, Result};
+use crate::{Format, PackedTable, Result};
 
 /// The rows of a batch after the optimizer, before they are stored: `[segments, dim]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,7 +190,7 @@ pub fn learn_steps(
                 }
             }
         }
-        Granularity::Table if gradients.is_empty() || table.rows() == 0 => {}
+        Granularity::Table if gradients.iter().all(|(_, gradient)| gradient.is_none()) => {}
         Granularity::Table => {
             let total = total(staged.rows.len(), &gradients);
             let old = (step_of(table, 0), total, &state[..len]);
@@ -292,9 +292,6 @@ fn step_of(table: &PackedTable, row: u32) -> f32 {
 fn check_symmetric(format: Format) -> Result<()> {
     match format {
         Format::Symmetric { .. } => Ok(()),
-        _ => Err(Error::Unsupported {
-            what: format!("learning the steps of {format} rows"),
-            instead: "take symmetric rows",
-        }),
+        _ => Err(no_steps_of(format)),
     }
 }

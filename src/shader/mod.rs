@@ -14,12 +14,16 @@ macro_rules! module {
 
 mod quantize;
 mod sort;
+mod update;
 mod variants;
 
 pub use quantize::{quantize, quantize_rows_per_group};
 pub use sort::{
     SORT_DIGIT_BITS, SORT_FEW_TILES, SORT_TILE, SORT_WORKGROUP, sort_count, sort_emit, sort_mark,
     sort_scan, sort_scatter,
+};
+pub use update::{
+    BatchUniform, HyperUniform, Pass, TEAM, accumulate, learn, locate, stage, update, weigh,
 };
 pub use variants::{all, dequantize, lookup, prepare};
 

@@ -8,7 +8,7 @@ use crate::{Format, Method, QuantizeSpec};
 /// The modules of an affine method: what they share, then its own fragments.
 macro_rules! affine {
     ($($file:literal),+) => {
-        module!("table.wgsl", "exact.wgsl", "quantize.wgsl", "quantize_grid.wgsl", $($file),+)
+        module!("table.wgsl", "format.wgsl", "exact.wgsl", "quantize.wgsl", "grid.wgsl", "quantize_grid.wgsl", $($file),+)
     };
 }
 
@@ -30,6 +30,7 @@ const LSQ: &str = affine!(
 );
 const KMEANS: &str = module!(
     "table.wgsl",
+    "format.wgsl",
     "exact.wgsl",
     "quantize.wgsl",
     "quantize_kmeans.wgsl"
@@ -37,6 +38,7 @@ const KMEANS: &str = module!(
 
 const ABSMAX: &str = module!(
     "table.wgsl",
+    "format.wgsl",
     "exact.wgsl",
     "quantize.wgsl",
     "quantize_absmax.wgsl"
