@@ -6,7 +6,8 @@ use common::{Bench, gpu};
 use qembed::gpu::{SortArgs, SortBuffers};
 use qembed::reference::{self, Sorted};
 use qembed::shader::{SORT_FEW_TILES, SORT_TILE};
-use qembed::{NO_SEGMENT, wgpu};
+use qembed::training::NO_SEGMENT;
+use qembed::wgpu;
 
 /// What stands in every output before a sort, and on both sides of its keys.
 const POISON: u32 = 0x7fed_7fed;
