@@ -108,8 +108,7 @@ pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
 pub use session::{Adapters, Session, Training, TrainingMemory};
 pub use spec::{
-    CHUNK, LookupSpec, LookupStatus, NO_SEGMENT, Output, Pooling, Promise, QuantizeSpec,
-    QuantizeStatus, Weighting,
+    LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus, Weighting,
 };
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]

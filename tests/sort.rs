@@ -6,7 +6,8 @@ use common::{Bench, gpu};
 use qembed::gpu::{SortArgs, SortBuffers};
 use qembed::reference::{self, Sorted};
 use qembed::shader::{SORT_FEW_TILES, SORT_TILE};
-use qembed::{NO_SEGMENT, wgpu};
+use qembed::training::NO_SEGMENT;
+use qembed::wgpu;
 
 /// What stands in every output before a sort, and on both sides of its keys.
 const POISON: u32 = 0x7fed_7fed;
@@ -291,9 +292,9 @@ fn buffers_serve_one_batch_after_another() {
     );
 }
 
-/// The largest batch that there is, where the device can bind its segments; minutes on a CPU.
+/// The largest batch that there is: no lane's loops may be so long that a driver ends them.
 #[test]
-#[ignore = "minutes on a software adapter; cargo test --release --test sort -- --ignored --nocapture"]
+#[ignore = "a minute on llvmpipe, four on SwiftShader; docs/testing.md"]
 fn the_largest_batch() {
     let Some(device) = Device::new() else { return };
     let rows = 10_000_000;
