@@ -76,19 +76,13 @@ pub fn stage(
             state[row as usize * len..][..len].copy_from_slice(&new_state);
         }
     }
-    let ranks = args.batch.indices.iter().enumerate();
     let found = occurrences(&args.batch, table.rows(), &mut UpdateStatus::CLEAR.clone())?;
-    let in_bag = |position: usize, row: u32| {
-        let at = found.get(&row).map(Vec::as_slice).unwrap_or_default();
-        at.iter()
-            .any(|occurrence| occurrence.position == position as u32)
-    };
-    let ranks = ranks
-        .map(|(position, row)| match rows.binary_search(row) {
-            Ok(segment) if in_bag(position, *row) => segment as u32,
-            _ => u32::MAX,
-        })
-        .collect();
+    let mut ranks = vec![u32::MAX; args.batch.indices.len()];
+    for (segment, occurrences) in found.values().enumerate() {
+        for occurrence in occurrences {
+            ranks[occurrence.position as usize] = segment as u32;
+        }
+    }
     let packed = PackedTable::from_words(table.format(), table.dim() as usize, words)?;
     let staged = Staged {
         rows,
