@@ -12,7 +12,7 @@ use super::update::{
 use crate::format::{Levels, Params};
 use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
-    UpdateStep,
+    UpdateStep, check_gradient,
 };
 use crate::{Error, Format, PackedTable, Result};
 
@@ -123,6 +123,9 @@ pub fn learn_steps(
         step,
         ..
     } = args.update;
+    batch.check()?;
+    check_gradient(&batch, table.dim(), gradient)?;
+    check_step_state(table, &args.learned, state.len())?;
     let format = table.format();
     let dim = table.dim() as usize;
     let constants = UpdateStep {
@@ -281,6 +284,24 @@ fn step_of(table: &PackedTable, row: u32) -> f32 {
         Levels::Symmetric { step } => exact::input(step),
         Levels::Affine(_) | Levels::Codebook(_) => f32::NAN,
     }
+}
+
+/// # Errors
+/// [`Error::Shape`] where the state of the steps has another length.
+fn check_step_state(table: &PackedTable, learned: &LearnedSteps, got: usize) -> Result<()> {
+    let needed = learned.state_len(table.rows());
+    if got == needed {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        argument: "step_state",
+        needed: format!(
+            "{needed} numbers for {} and {} rows",
+            learned.optimizer.name(),
+            table.rows()
+        ),
+        got: got.to_string(),
+    })
 }
 
 fn check_symmetric(format: Format) -> Result<()> {

@@ -76,6 +76,17 @@ pub struct LearnedSteps {
     pub granularity: Granularity,
 }
 
+impl LearnedSteps {
+    /// Numbers of state that the steps of a table of `rows` rows have.
+    pub(crate) fn state_len(&self, rows: u32) -> usize {
+        let steps = match self.granularity {
+            Granularity::Row => rows as usize,
+            Granularity::Table => rows.min(1) as usize,
+        };
+        steps * self.optimizer.state_len(1) as usize
+    }
+}
+
 impl Default for LearnedSteps {
     /// The paper's: Adam, `1 / sqrt(B d q)`, one step a row, and its authors' boundary.
     fn default() -> Self {
