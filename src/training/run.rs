@@ -102,7 +102,22 @@ impl TrainingSpec {
                 instead: "take symmetric rows",
             });
         }
+        self.check_constants(table)?;
         check_steps(table)
+    }
+
+    /// What every step of the run would refuse, however small its learning rate.
+    ///
+    /// # Errors
+    /// Those of [`Optimizer::constants`] and [`crate::training::GradientScale::value`].
+    fn check_constants(&self, table: &PackedTable) -> Result<()> {
+        self.optimizer.constants(0.0, self.weight_decay, 1)?;
+        if let Some(learned) = self.learned {
+            learned.optimizer.constants(0.0, 0.0, 1)?;
+            let bits = table.format().bits();
+            learned.gradient_scale.value(bits, table.dim(), 1)?;
+        }
+        Ok(())
     }
 }
 
