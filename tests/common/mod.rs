@@ -14,6 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 mod device;
 #[cfg(feature = "session")]
 pub use device::{Bench, gpu};
+pub mod training;
 
 /// The widths that PyTorch has.
 pub const PYTORCH_BITS: [Bits; 3] = [Bits::B2, Bits::B4, Bits::B8];
