@@ -77,13 +77,17 @@ pub struct LearnedSteps {
 }
 
 impl LearnedSteps {
-    /// Numbers of state that the steps of a table of `rows` rows have.
+    /// Steps that a table of `rows` rows has.
+    pub(crate) fn count(&self, rows: u32) -> u32 {
+        match self.granularity {
+            Granularity::Row => rows,
+            Granularity::Table => rows.min(1),
+        }
+    }
+
+    /// Numbers of state that they have.
     pub(crate) fn state_len(&self, rows: u32) -> usize {
-        let steps = match self.granularity {
-            Granularity::Row => rows as usize,
-            Granularity::Table => rows.min(1) as usize,
-        };
-        steps * self.optimizer.state_len(1) as usize
+        self.count(rows) as usize * self.optimizer.state_len(1) as usize
     }
 }
 
