@@ -299,7 +299,10 @@ fn large_batches() {
     let Some(device) = Device::new() else { return };
     let rows = 10_000_000;
     let largest = std::env::var("QEMBED_LARGE").is_ok_and(|value| value == "1");
-    for count in [1 << 18].into_iter().chain(largest.then_some(SortBuffers::MOST)) {
+    for count in [1 << 18]
+        .into_iter()
+        .chain(largest.then_some(SortBuffers::MOST))
+    {
         let mut keys = random(7, count as usize, rows + 1000);
         keys[..count as usize / 4].fill(77);
         let buffers = device.buffers(count);

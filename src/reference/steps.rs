@@ -12,7 +12,7 @@ use super::update::{
 use crate::format::{Levels, Params};
 use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
-    UpdateStep, no_steps_of,
+    UpdateStep, check_gradient, no_steps_of,
 };
 use crate::{Format, PackedTable, Result};
 
@@ -76,19 +76,13 @@ pub fn stage(
             state[row as usize * len..][..len].copy_from_slice(&new_state);
         }
     }
-    let ranks = args.batch.indices.iter().enumerate();
     let found = occurrences(&args.batch, table.rows(), &mut UpdateStatus::CLEAR.clone())?;
-    let in_bag = |position: usize, row: u32| {
-        let at = found.get(&row).map(Vec::as_slice).unwrap_or_default();
-        at.iter()
-            .any(|occurrence| occurrence.position == position as u32)
-    };
-    let ranks = ranks
-        .map(|(position, row)| match rows.binary_search(row) {
-            Ok(segment) if in_bag(position, *row) => segment as u32,
-            _ => u32::MAX,
-        })
-        .collect();
+    let mut ranks = vec![u32::MAX; args.batch.indices.len()];
+    for (segment, occurrences) in found.values().enumerate() {
+        for occurrence in occurrences {
+            ranks[occurrence.position as usize] = segment as u32;
+        }
+    }
     let packed = PackedTable::from_words(table.format(), table.dim() as usize, words)?;
     let staged = Staged {
         rows,
@@ -129,6 +123,9 @@ pub fn learn_steps(
         step,
         ..
     } = args.update;
+    batch.check()?;
+    check_gradient(&batch, table.dim(), gradient)?;
+    check_step_state(table, &args.learned, state.len())?;
     let format = table.format();
     let dim = table.dim() as usize;
     let constants = UpdateStep {
@@ -287,6 +284,24 @@ fn step_of(table: &PackedTable, row: u32) -> f32 {
         Levels::Symmetric { step } => exact::input(step),
         Levels::Affine(_) | Levels::Codebook(_) => f32::NAN,
     }
+}
+
+/// # Errors
+/// [`Error::Shape`] where the state of the steps has another length.
+fn check_step_state(table: &PackedTable, learned: &LearnedSteps, got: usize) -> Result<()> {
+    let needed = learned.state_len(table.rows());
+    if got == needed {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        argument: "step_state",
+        needed: format!(
+            "{needed} numbers for {} and {} rows",
+            learned.optimizer.name(),
+            table.rows()
+        ),
+        got: got.to_string(),
+    })
 }
 
 fn check_symmetric(format: Format) -> Result<()> {

@@ -78,20 +78,14 @@ impl TrainingSpec {
 
     /// Numbers of state that the rows' optimizer has, and the steps'.
     pub(crate) fn state_lens(&self, rows: u32, dim: u32) -> (usize, usize) {
-        use crate::training::Granularity;
-        let steps = self.learned.map_or(0, |learned| {
-            let rows = match learned.granularity {
-                Granularity::Row => rows as usize,
-                Granularity::Table => rows.min(1) as usize,
-            };
-            rows * learned.optimizer.state_len(1) as usize
-        });
+        let steps = self.learned.map_or(0, |learned| learned.state_len(rows));
         let len = self.optimizer.state_len(dim) as usize;
         (rows as usize * len, steps)
     }
 
     /// # Errors
     /// [`Error::Unsupported`] for formats and parameters that are not trained together;
+    /// [`Error::Shape`] for constants that no step can be computed with;
     /// [`Error::Step`] where a symmetric row's step is not positive and finite.
     pub(crate) fn check(&self, table: &PackedTable) -> Result<()> {
         self.update_spec(table.format()).check()?;
@@ -105,7 +99,22 @@ impl TrainingSpec {
         if self.learned.is_some() && !symmetric {
             return Err(no_steps_of(table.format()));
         }
+        self.check_constants(table)?;
         check_steps(table)
+    }
+
+    /// What every step of the run would refuse, however small its learning rate.
+    ///
+    /// # Errors
+    /// Those of [`Optimizer::constants`] and [`crate::training::GradientScale::value`].
+    fn check_constants(&self, table: &PackedTable) -> Result<()> {
+        self.optimizer.constants(0.0, self.weight_decay, 1)?;
+        if let Some(learned) = self.learned {
+            learned.optimizer.constants(0.0, 0.0, 1)?;
+            let bits = table.format().bits();
+            learned.gradient_scale.value(bits, table.dim(), 1)?;
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ pub use device::{Bench, gpu};
 mod noop;
 #[cfg(feature = "gpu")]
 pub use noop::Noop;
+pub mod training;
 
 /// The widths that PyTorch has.
 pub const PYTORCH_BITS: [Bits; 3] = [Bits::B2, Bits::B4, Bits::B8];
