@@ -171,17 +171,11 @@ impl Training {
             batch.check()?;
         }
         let spec = &self.run.spec;
-        let done = self.run.number;
-        let number = done.checked_add(1).ok_or_else(|| Error::Shape {
-            argument: "step number",
-            needed: format!("at most {} steps done", u32::MAX - 1),
-            got: done.to_string(),
-        })?;
         Ok(UpdateArgs {
             batch: *batch,
             gradient,
             spec: spec.update_spec(self.run.table.format()),
-            step: spec.update_step(number, learning_rate),
+            step: spec.next_step(self.run.number, learning_rate)?,
             steps: &[],
         })
     }

@@ -14,7 +14,7 @@ use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
     UpdateStep, check_gradient, no_steps_of,
 };
-use crate::{Format, PackedTable, Result};
+use crate::{Error, Format, PackedTable, Result};
 
 /// The rows of a batch after the optimizer, before they are stored: `[segments, dim]`.
 #[derive(Clone, Debug, PartialEq)]

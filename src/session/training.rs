@@ -199,7 +199,7 @@ impl Training<'_> {
         gradient: &[f32],
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
-        let step = self.step(learning_rate);
+        let step = self.step(learning_rate)?;
         let spec = self.spec.update_spec(self.table.desc().format);
         let uploaded = self.upload(batch, gradient)?;
         self.write_hyper(&HyperUniform::new(spec.optimizer, &step)?)?;
@@ -233,7 +233,7 @@ impl Training<'_> {
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
         let spec = self.learn_spec()?;
-        let step = self.step(learning_rate);
+        let step = self.step(learning_rate)?;
         let hyper = HyperUniform::new(spec.update.optimizer, &step)?;
         let uploaded = self.upload(batch, gradient)?;
         self.scratch(batch)?;
@@ -277,7 +277,7 @@ impl Training<'_> {
         if !self.is_staged {
             return Err(nothing_staged());
         }
-        let step = self.step(learning_rate);
+        let step = self.step(learning_rate)?;
         let desc = self.table.desc();
         let shape = (desc.format, desc.dim, batch.bags() as u32);
         let hyper = HyperUniform::learned(&spec.learned, &step, shape)?;
@@ -355,8 +355,8 @@ impl Training<'_> {
         Ok(self.session.lookup(table, request)?.values.into_f32())
     }
 
-    fn step(&self, learning_rate: f32) -> UpdateStep {
-        self.spec.update_step(self.number + 1, learning_rate)
+    fn step(&self, learning_rate: f32) -> Result<UpdateStep> {
+        self.spec.next_step(self.number, learning_rate)
     }
 
     fn learn_spec(&self) -> Result<LearnSpec> {

@@ -61,19 +61,27 @@ impl TrainingSpec {
         }
     }
 
-    /// Step `number` of the run.
-    pub(crate) fn update_step(&self, number: u32, learning_rate: f32) -> UpdateStep {
-        UpdateStep {
+    /// The step that follows those that are done.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where their number does not fit a u32.
+    pub(crate) fn next_step(&self, done: u32, learning_rate: f32) -> Result<UpdateStep> {
+        let step = done.checked_add(1).ok_or_else(|| Error::Shape {
+            argument: "step number",
+            needed: format!("at most {} steps done", u32::MAX - 1),
+            got: done.to_string(),
+        })?;
+        Ok(UpdateStep {
             learning_rate,
             weight_decay: self.weight_decay,
             rounding: self.rounding,
             key: RandomKey {
                 seed: self.seed,
                 table: self.table,
-                step: number,
+                step,
             },
             bad_input: self.bad_input,
-        }
+        })
     }
 
     /// Numbers of state that the rows' optimizer has, and the steps'.
