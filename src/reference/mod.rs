@@ -14,7 +14,9 @@ mod update;
 pub use dequantize::{dequantize, row_value};
 pub use lookup::{LookupArgs, Pooled, lookup};
 pub use quantize::{RowProblem, quantize_row};
+pub(crate) use steps::check_symmetric;
 pub use steps::{Staged, StepArgs, learn_steps, slope, stage};
+pub(crate) use update::check as check_update;
 pub use update::{
     Moved, NewHeader, Occurrence, Ruler, UpdateArgs, advance, advance_rows, gradient_of, header,
     is_rounded_up, occurrences, update, weight_gradient, write,

@@ -12,7 +12,7 @@ use super::update::{
 use crate::format::{Levels, Params};
 use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
-    UpdateStep,
+    UpdateStep, check_gradient,
 };
 use crate::{Error, Format, PackedTable, Result};
 
@@ -141,6 +141,7 @@ pub fn learn_steps(
     let scale = args.learned.gradient_scale;
     let scale = exact::input(scale.value(format.bits(), table.dim(), bags)?);
     let mut status = UpdateStatus::CLEAR;
+    check_gradient(&batch, table.dim(), gradient)?;
     let found = occurrences(&batch, table.rows(), &mut status)?;
     let values = |segment: usize| &staged.values[segment * dim..][..dim];
     // A row that the first half could not update is left alone without another word.
@@ -289,7 +290,7 @@ fn step_of(table: &PackedTable, row: u32) -> f32 {
     }
 }
 
-fn check_symmetric(format: Format) -> Result<()> {
+pub(crate) fn check_symmetric(format: Format) -> Result<()> {
     match format {
         Format::Symmetric { .. } => Ok(()),
         _ => Err(Error::Unsupported {
