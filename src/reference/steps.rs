@@ -12,7 +12,7 @@ use super::update::{
 use crate::format::{Levels, Params};
 use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
-    UpdateStep, check_gradient,
+    UpdateStep, check_gradient, no_steps_of,
 };
 use crate::{Error, Format, PackedTable, Result};
 
@@ -76,19 +76,13 @@ pub fn stage(
             state[row as usize * len..][..len].copy_from_slice(&new_state);
         }
     }
-    let ranks = args.batch.indices.iter().enumerate();
     let found = occurrences(&args.batch, table.rows(), &mut UpdateStatus::CLEAR.clone())?;
-    let in_bag = |position: usize, row: u32| {
-        let at = found.get(&row).map(Vec::as_slice).unwrap_or_default();
-        at.iter()
-            .any(|occurrence| occurrence.position == position as u32)
-    };
-    let ranks = ranks
-        .map(|(position, row)| match rows.binary_search(row) {
-            Ok(segment) if in_bag(position, *row) => segment as u32,
-            _ => u32::MAX,
-        })
-        .collect();
+    let mut ranks = vec![u32::MAX; args.batch.indices.len()];
+    for (segment, occurrences) in found.values().enumerate() {
+        for occurrence in occurrences {
+            ranks[occurrence.position as usize] = segment as u32;
+        }
+    }
     let packed = PackedTable::from_words(table.format(), table.dim() as usize, words)?;
     let staged = Staged {
         rows,
@@ -122,7 +116,7 @@ pub fn learn_steps(
     staged: &Staged,
     args: StepArgs<'_>,
 ) -> Result<UpdateStatus> {
-    check_symmetric(table.format())?;
+    check_learning(table, state, &args)?;
     let UpdateArgs {
         batch,
         gradient,
@@ -141,7 +135,6 @@ pub fn learn_steps(
     let scale = args.learned.gradient_scale;
     let scale = exact::input(scale.value(format.bits(), table.dim(), bags)?);
     let mut status = UpdateStatus::CLEAR;
-    check_gradient(&batch, table.dim(), gradient)?;
     let found = occurrences(&batch, table.rows(), &mut status)?;
     let values = |segment: usize| &staged.values[segment * dim..][..dim];
     // A row that the first half could not update is left alone without another word.
@@ -191,7 +184,7 @@ pub fn learn_steps(
                 }
             }
         }
-        Granularity::Table if gradients.is_empty() || table.rows() == 0 => {}
+        Granularity::Table if gradients.iter().all(|(_, gradient)| gradient.is_none()) => {}
         Granularity::Table => {
             let total = total(staged.rows.len(), &gradients);
             let old = (step_of(table, 0), total, &state[..len]);
@@ -290,12 +283,41 @@ fn step_of(table: &PackedTable, row: u32) -> f32 {
     }
 }
 
+pub(crate) fn check_learning(
+    table: &PackedTable,
+    state: &[f32],
+    args: &StepArgs<'_>,
+) -> Result<()> {
+    check_symmetric(table.format())?;
+    let UpdateArgs {
+        batch, gradient, ..
+    } = args.update;
+    batch.check()?;
+    check_gradient(&batch, table.dim(), gradient)?;
+    check_step_state(table, &args.learned, state.len())
+}
+
+/// # Errors
+/// [`Error::Shape`] where the state of the steps has another length.
+fn check_step_state(table: &PackedTable, learned: &LearnedSteps, got: usize) -> Result<()> {
+    let needed = learned.state_len(table.rows());
+    if got == needed {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        argument: "step_state",
+        needed: format!(
+            "{needed} numbers for {} and {} rows",
+            learned.optimizer.name(),
+            table.rows()
+        ),
+        got: got.to_string(),
+    })
+}
+
 pub(crate) fn check_symmetric(format: Format) -> Result<()> {
     match format {
         Format::Symmetric { .. } => Ok(()),
-        _ => Err(Error::Unsupported {
-            what: format!("learning the steps of {format} rows"),
-            instead: "take symmetric rows",
-        }),
+        _ => Err(no_steps_of(format)),
     }
 }

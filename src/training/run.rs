@@ -4,7 +4,7 @@ use crate::format::Levels;
 use crate::philox::RandomKey;
 use crate::training::{
     BadInput, Batch, LearnedSteps, Optimizer, Parameters, Rounding, UpdateSpec, UpdateStatus,
-    UpdateStep,
+    UpdateStep, no_steps_of,
 };
 use crate::{Error, Format, PackedTable, Result};
 
@@ -61,37 +61,39 @@ impl TrainingSpec {
         }
     }
 
-    /// Step `number` of the run.
-    pub(crate) fn update_step(&self, number: u32, learning_rate: f32) -> UpdateStep {
-        UpdateStep {
+    /// The step that follows those that are done.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where their number does not fit a u32.
+    pub(crate) fn next_step(&self, done: u32, learning_rate: f32) -> Result<UpdateStep> {
+        let step = done.checked_add(1).ok_or_else(|| Error::Shape {
+            argument: "step number",
+            needed: format!("at most {} steps done", u32::MAX - 1),
+            got: done.to_string(),
+        })?;
+        Ok(UpdateStep {
             learning_rate,
             weight_decay: self.weight_decay,
             rounding: self.rounding,
             key: RandomKey {
                 seed: self.seed,
                 table: self.table,
-                step: number,
+                step,
             },
             bad_input: self.bad_input,
-        }
+        })
     }
 
     /// Numbers of state that the rows' optimizer has, and the steps'.
     pub(crate) fn state_lens(&self, rows: u32, dim: u32) -> (usize, usize) {
-        use crate::training::Granularity;
-        let steps = self.learned.map_or(0, |learned| {
-            let rows = match learned.granularity {
-                Granularity::Row => rows as usize,
-                Granularity::Table => rows.min(1) as usize,
-            };
-            rows * learned.optimizer.state_len(1) as usize
-        });
+        let steps = self.learned.map_or(0, |learned| learned.state_len(rows));
         let len = self.optimizer.state_len(dim) as usize;
         (rows as usize * len, steps)
     }
 
     /// # Errors
     /// [`Error::Unsupported`] for formats and parameters that are not trained together;
+    /// [`Error::Shape`] for constants that no step can be computed with;
     /// [`Error::Step`] where a symmetric row's step is not positive and finite.
     pub(crate) fn check(&self, table: &PackedTable) -> Result<()> {
         self.update_spec(table.format()).check()?;
@@ -103,12 +105,24 @@ impl TrainingSpec {
         }
         let symmetric = matches!(table.format(), Format::Symmetric { .. });
         if self.learned.is_some() && !symmetric {
-            return Err(Error::Unsupported {
-                what: format!("learning the steps of {} rows", table.format()),
-                instead: "take symmetric rows",
-            });
+            return Err(no_steps_of(table.format()));
         }
+        self.check_constants(table)?;
         check_steps(table)
+    }
+
+    /// What every step of the run would refuse, however small its learning rate.
+    ///
+    /// # Errors
+    /// Those of [`Optimizer::constants`] and [`crate::training::GradientScale::value`].
+    fn check_constants(&self, table: &PackedTable) -> Result<()> {
+        self.optimizer.constants(0.0, self.weight_decay, 1)?;
+        if let Some(learned) = self.learned {
+            learned.optimizer.constants(0.0, 0.0, 1)?;
+            let bits = table.format().bits();
+            learned.gradient_scale.value(bits, table.dim(), 1)?;
+        }
+        Ok(())
     }
 }
 
@@ -119,7 +133,8 @@ fn check_steps(table: &PackedTable) -> Result<()> {
         if let Levels::Symmetric { step } = table.row(row).levels()
             && !(step.is_normal() && step > 0.0)
         {
-            return Err(Error::Step { row, step });
+            let params = table.format().params();
+            return Err(Error::Step { row, step, params });
         }
     }
     Ok(())
@@ -217,4 +232,18 @@ pub(crate) fn refuse(
         row: status.first_row as usize,
         rows: status.bad_rows,
     })
+}
+
+pub(crate) fn nothing_staged() -> Error {
+    Error::Unsupported {
+        what: "the second half of a step before its first".into(),
+        instead: "call backward_stage first",
+    }
+}
+
+pub(crate) fn no_learned_steps() -> Error {
+    Error::Unsupported {
+        what: "learning steps in a run without them".into(),
+        instead: "begin it with TrainingSpec::alpt",
+    }
 }

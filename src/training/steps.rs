@@ -76,6 +76,21 @@ pub struct LearnedSteps {
     pub granularity: Granularity,
 }
 
+impl LearnedSteps {
+    /// Steps that a table of `rows` rows has.
+    pub(crate) fn count(&self, rows: u32) -> u32 {
+        match self.granularity {
+            Granularity::Row => rows,
+            Granularity::Table => rows.min(1),
+        }
+    }
+
+    /// Numbers of state that they have.
+    pub(crate) fn state_len(&self, rows: u32) -> usize {
+        self.count(rows) as usize * self.optimizer.state_len(1) as usize
+    }
+}
+
 impl Default for LearnedSteps {
     /// The paper's: Adam, `1 / sqrt(B d q)`, one step a row, and its authors' boundary.
     fn default() -> Self {

@@ -116,7 +116,7 @@ impl Learning {
         learned
     }
 
-    /// One step for all rows; none where no row has a gradient, or a bad one.
+    /// One step for all rows; none where no row has a gradient.
     pub(super) fn of_table(
         &self,
         table: &PackedTable,
@@ -135,7 +135,8 @@ impl Learning {
                 learned.bad.add(*row);
             }
         }
-        if table.rows() == 0 || gradients.iter().all(|of| *of == StepGradient::Left) {
+        let is_given = |gradient: &StepGradient| matches!(gradient, StepGradient::Of(_));
+        if !gradients.iter().any(is_given) {
             return learned;
         }
         let mut step = [step_of(table, 0)];

@@ -31,7 +31,9 @@ use sums::Sums;
 use task::{Kept, Rows};
 use weights::Products;
 
-use crate::reference::{Staged, StepArgs, UpdateArgs, check_symmetric, check_update};
+use crate::reference::{
+    Staged, StepArgs, UpdateArgs, check_learning, check_symmetric, check_update,
+};
 use crate::training::{BadInput, Batch, Granularity, UpdateStatus, UpdateStep, check_gradient};
 use crate::{PackedTable, Result};
 
@@ -165,7 +167,7 @@ pub fn learn_steps(
     staged: &Staged,
     args: StepArgs<'_>,
 ) -> Result<UpdateStatus> {
-    check_symmetric(table.format())?;
+    check_learning(table, state, &args)?;
     let UpdateArgs {
         batch,
         gradient,
@@ -183,7 +185,6 @@ pub fn learn_steps(
     let scale = args.learned.gradient_scale;
     let scale = scale.value(format.bits(), table.dim(), bags)?;
     let mut status = UpdateStatus::CLEAR;
-    check_gradient(&batch, table.dim(), gradient)?;
     let occurrences = Occurrences::new(&batch, table.rows(), &mut status)?;
     let slopes = Slopes {
         table,

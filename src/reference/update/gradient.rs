@@ -97,7 +97,7 @@ pub fn gradient_of(
 }
 
 /// The gradient of every position's weight: `sum over columns of gradient[bag, column] * value[row, column]`, in
-/// 16 partial sums by column ([`exact::sum16`]), divided by the bag's length for a mean.
+/// 16 partial sums by column ([`exact::sum16`]), for a mean times the rounded reciprocal of the bag's length.
 ///
 /// 0 where the index is bad or the position lies in no bag; one NaN, 0x7fc00000, where the result is not finite.
 ///

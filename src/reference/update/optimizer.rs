@@ -3,7 +3,7 @@
 use super::exact;
 use crate::training::{Optimizer, OptimizerConstants};
 
-/// A row's new values and state; `None` where any number on the way is not finite, or a second moment is
+/// A row's new values and state; `None` where any number on the way is not finite, or a new second moment is
 /// negative.
 ///
 /// `state` is the row's [`Optimizer::state_len`] numbers, `gradient` one number a column.

@@ -61,8 +61,8 @@ impl Ruler {
     }
 }
 
-/// Whether a number of steps is rounded up: where the draw, as a fraction of 2^32, is less than what lies above
-/// the integer below it.
+/// Whether a number of steps is rounded up: where the draw is less than the whole part of 2^32 times what lies
+/// above the integer below it.
 pub fn is_rounded_up(steps: f32, draw: u32) -> bool {
     let above = exact::sub(steps, steps.floor());
     u64::from(draw) < (f64::from(above) * 4_294_967_296.0) as u64
