@@ -6,34 +6,14 @@ use qembed::training::{
     BadInput, Batch, Boundary, Checkpoint, GradientScale, Granularity, LearnedSteps, Optimizer,
     Parameters, Rounding, TrainingSpec, UpdateSpec, UpdateStep, training_formats,
 };
+use qembed::verify::shapes::Random;
 use qembed::{Bits, Format, PackedTable, Params, Pooling, cpu};
 
 const DIMS: [usize; 8] = [1, 3, 7, 16, 33, 64, 130, 260];
 
-/// Splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u32) -> u32 {
-        (self.next() % u64::from(end)) as u32
-    }
-
-    /// From -1 to below 1.
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / 8_388_608.0 - 1.0
-    }
-
-    fn units(&mut self, count: usize, scale: f32) -> Vec<f32> {
-        (0..count).map(|_| scale * self.unit()).collect()
-    }
+/// Numbers from `-scale` to `scale`.
+fn signed(random: &mut Random, count: usize, scale: f32) -> Vec<f32> {
+    (0..count).map(|_| scale * random.signed()).collect()
 }
 
 /// A batch that owns its arrays.
@@ -65,7 +45,7 @@ impl Owned {
             offsets.sort_unstable();
             offsets
         });
-        let weights = weighted.then(|| random.units(indices.len(), 2.0));
+        let weights = weighted.then(|| signed(random, indices.len(), 2.0));
         Self {
             pooling,
             indices,
@@ -84,7 +64,7 @@ impl Owned {
     }
 
     fn gradient(&self, random: &mut Random, dim: usize) -> Vec<f32> {
-        random.units(self.batch().bags() * dim, 1.0)
+        signed(random, self.batch().bags() * dim, 1.0)
     }
 }
 
@@ -92,10 +72,10 @@ impl Owned {
 fn table(random: &mut Random, format: Format, rows: u32, dim: usize) -> PackedTable {
     let row_words = format.row_words(dim as u32) as usize;
     let mut words: Vec<u32> = (0..rows as usize * row_words)
-        .map(|_| random.next() as u32)
+        .map(|_| random.word())
         .collect();
     for row in words.chunks_mut(row_words) {
-        let scale = 0.01 + 0.01 * random.unit().abs();
+        let scale = 0.01 + 0.01 * random.signed().abs();
         let half = |x: f32| u32::from(qembed::half::f16::from_f32(x).to_bits());
         match (format, format.params()) {
             (Format::Symmetric { .. }, Params::F32) => row[0] = scale.to_bits(),
@@ -164,15 +144,15 @@ fn state(random: &mut Random, optimizer: Optimizer, rows: u32, dim: usize) -> Ve
     };
     (0..rows as usize * len)
         .map(|at| match at % len < first {
-            true => random.unit(),
-            false => random.unit().abs(),
+            true => random.signed(),
+            false => random.signed().abs(),
         })
         .collect()
 }
 
 fn given(random: &mut Random, parameters: Parameters, rows: u32) -> Vec<f32> {
     match parameters {
-        Parameters::Given => (0..rows).map(|_| 0.02 + 0.01 * random.unit()).collect(),
+        Parameters::Given => (0..rows).map(|_| 0.02 + 0.01 * random.signed()).collect(),
         Parameters::Frozen | Parameters::Refreshed => vec![],
     }
 }
@@ -182,7 +162,7 @@ const POOLINGS: [Pooling; 3] = [Pooling::None, Pooling::Sum, Pooling::Mean];
 /// Every update x rounding x pooling x weights, over all dims.
 #[test]
 fn every_update_has_the_bits_of_the_reference() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     for (number, spec) in UpdateSpec::all().enumerate() {
         for (turn, (rounding, pooling)) in Rounding::ALL
             .into_iter()
@@ -220,7 +200,7 @@ fn every_update_has_the_bits_of_the_reference() {
 /// Rows that occur in several chunks of 256, and more tasks than cores.
 #[test]
 fn frequent_rows_are_summed_chunk_by_chunk() {
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     for (optimizer, dim) in Optimizer::ALL.into_iter().zip([16, 33, 130, 64, 7]) {
         for (pooling, weighted) in POOLINGS.into_iter().flat_map(|p| [(p, false), (p, true)]) {
             let format = Format::affine(Bits::B8);
@@ -250,7 +230,7 @@ fn frequent_rows_are_summed_chunk_by_chunk() {
 
 #[test]
 fn batches_of_nothing() {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let format = Format::affine(Bits::B4);
     let batches: [(&[u32], Option<&[u32]>); 6] = [
         (&[], None),
@@ -299,14 +279,14 @@ fn wild(random: &mut Random) -> f32 {
         f32::from_bits(x.to_bits().wrapping_add(random.below(5)).wrapping_sub(2))
     };
     let x = match random.below(12) {
-        0 => f32::from_bits(random.next() as u32),
+        0 => f32::from_bits(random.word()),
         1 => edge(f32::MIN_POSITIVE, random),
         2 => edge(0.5f32.powi(63), random),
         3 => f32::from_bits(random.below(1 << 23)),
         4 => 0.0,
         5 => edge(f32::MAX, random),
         6 => edge(0.5f32.powi(100 + random.below(26) as i32), random),
-        _ => random.unit(),
+        _ => random.signed(),
     };
     if random.below(2) == 0 { x } else { -x }
 }
@@ -338,7 +318,7 @@ impl Faulty {
                 let wild = [wild(random), wild(random)];
                 match spec.format.params() {
                     Params::F32 => header[0] = wild[0].to_bits(),
-                    Params::F16 => header[0] = random.next() as u32,
+                    Params::F16 => header[0] = random.word(),
                 }
                 let affine = matches!(spec.format, Format::Affine { .. });
                 if affine && spec.format.params() == Params::F32 {
@@ -385,7 +365,7 @@ fn wild_step(random: &mut Random) -> UpdateStep {
 /// overflow: skipped and refused as the reference does it.
 #[test]
 fn faults_are_found_and_counted() {
-    let mut random = Random(4);
+    let mut random = Random::new(4);
     for (number, spec) in UpdateSpec::all().enumerate() {
         for turn in 0..12 {
             let dim = DIMS[(number + turn) % DIMS.len()];
@@ -407,7 +387,7 @@ fn faults_are_found_and_counted() {
 
 #[test]
 fn bad_bags_refuse_the_batch_whatever_is_skipped() {
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let format = Format::affine(Bits::B4);
     let table = table(&mut random, format, 10, 16);
     for offsets in [[0, 5, 3, 6], [0, 2, 99, 99], [7, 6, 6, 6]] {
@@ -442,7 +422,7 @@ fn bad_bags_refuse_the_batch_whatever_is_skipped() {
 
 #[test]
 fn weight_gradients() {
-    let mut random = Random(6);
+    let mut random = Random::new(6);
     for format in training_formats() {
         for dim in DIMS {
             let spec = UpdateSpec {
@@ -510,7 +490,7 @@ fn same_learning(
 /// Every format x optimizer of the steps x granularity x boundary, with faults and without.
 #[test]
 fn learned_steps_have_the_bits_of_the_reference() {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let scales = [
         GradientScale::BatchDim,
         GradientScale::Dim,
@@ -522,7 +502,7 @@ fn learned_steps_have_the_bits_of_the_reference() {
             for granularity in [Granularity::Row, Granularity::Table] {
                 for boundary in [Boundary::Strict, Boundary::Inclusive] {
                     for clean in [true, false] {
-                        let dim = DIMS[(random.next() % 8) as usize];
+                        let dim = DIMS[random.below(8) as usize];
                         let spec = UpdateSpec {
                             format,
                             optimizer: Optimizer::ALL[(number + turn) % 5],
@@ -543,7 +523,11 @@ fn learned_steps_have_the_bits_of_the_reference() {
                             step.learning_rate = 0.05;
                         }
                         let mut second = faulty.owned.gradient(&mut random, dim);
-                        let mut step_state = state(&mut random, optimizer, 60, 1);
+                        let steps = match granularity {
+                            Granularity::Row => 60,
+                            Granularity::Table => 1,
+                        };
+                        let mut step_state = state(&mut random, optimizer, steps, 1);
                         if !clean {
                             sprinkle(&mut random, &mut second, 10 * dim as u32);
                             sprinkle(&mut random, &mut step_state, 10);
@@ -573,7 +557,7 @@ fn learned_steps_have_the_bits_of_the_reference() {
 /// A run of the engine beside the same run of the reference.
 #[test]
 fn a_hundred_steps_in_a_row() {
-    let mut random = Random(8);
+    let mut random = Random::new(8);
     let (rows, dim) = (300, 16);
     for (number, optimizer) in Optimizer::ALL.into_iter().enumerate() {
         let format = training_formats().nth(2 * number + 1).unwrap();
@@ -618,7 +602,7 @@ fn a_hundred_steps_in_a_row() {
 /// Gradients of the second half that do not fit are told, not read out of bounds.
 #[test]
 fn a_gradient_of_another_length_is_refused() {
-    let mut random = Random(9);
+    let mut random = Random::new(9);
     let format = Format::Symmetric {
         bits: Bits::B8,
         params: Params::F32,
