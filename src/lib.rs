@@ -52,6 +52,9 @@
 //! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts | no | no | shape, range, limit, device lost |
 //! | `Quantize::bind` | bind group, 24 to 48 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
+//! | `Kernels::sort_buffers` | 33 bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
+//! | `Sort::bind` | 2 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
 //! | `record` | no | no | no | no | never |
 //! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
 //!
@@ -70,7 +73,7 @@
 //!
 //! - `gpu`: the kernels, on wgpu. Without it everything pure is left: formats, tables, reference, CPU.
 //! - `session`: the blocking [`Session`]; brings wgpu's native backends.
-//! - `io`: table files (safetensors) and arrays (npy).
+//! - `io`: table files and checkpoints of training (safetensors), and arrays (npy).
 
 #[cfg(target_endian = "big")]
 compile_error!("packed rows are little-endian; big-endian hosts are not supported");
@@ -103,9 +106,10 @@ pub use half;
 pub use method::{Method, Search};
 pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
-pub use session::{Adapters, Session};
+pub use session::{Adapters, Session, Training, TrainingMemory};
 pub use spec::{
-    LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus, Weighting,
+    CHUNK, LookupSpec, LookupStatus, NO_SEGMENT, Output, Pooling, Promise, QuantizeSpec,
+    QuantizeStatus, Weighting,
 };
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]

@@ -416,7 +416,10 @@ fn check_function(
             Expression::Math { fun, arg, .. } => {
                 let allowed = match fun {
                     MathFunction::Pack2x16float | MathFunction::Unpack2x16float => false,
-                    MathFunction::Round | MathFunction::Clamp | MathFunction::Abs => true,
+                    MathFunction::Round
+                    | MathFunction::Floor
+                    | MathFunction::Clamp
+                    | MathFunction::Abs => true,
                     _ => !is_float(arg),
                 };
                 if !allowed {

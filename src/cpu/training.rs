@@ -3,9 +3,10 @@
 use super::lookup;
 use crate::reference::{self, Staged, StepArgs, UpdateArgs};
 use crate::training::{
-    BadInput, Batch, Checkpoint, LearnedSteps, TrainingSpec, UpdateStatus, refuse,
+    BadInput, Batch, Checkpoint, LearnedSteps, TrainingSpec, UpdateStatus, next_number,
+    no_learned_steps, nothing_staged, refuse,
 };
-use crate::{Error, LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
+use crate::{LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
 
 /// A table in training; the same calls as [`crate::Session::train`]'s, and the same bits.
 ///
@@ -23,7 +24,7 @@ impl Training {
     /// Begins a run.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a format or parameters that are not trained; [`Error::Step`] where a step is
+    /// [`crate::Error::Unsupported`] for a format or parameters that are not trained; [`crate::Error::Step`] where a step is
     /// not positive and finite.
     pub fn new(table: PackedTable, spec: TrainingSpec) -> Result<Self> {
         Self::resume(Checkpoint::start(table, spec))
@@ -32,13 +33,14 @@ impl Training {
     /// Goes on with a run, bit for bit.
     ///
     /// # Errors
-    /// As [`Training::new`], and [`Error::Shape`] for states of another length.
+    /// As [`Training::new`], and [`crate::Error::Shape`] for states of another length.
     pub fn resume(run: Checkpoint) -> Result<Self> {
         run.check()?;
         Ok(Self { run, staged: None })
     }
 
-    /// The run as it is, to be saved.
+    /// The run as it is, to be saved (`io::CheckpointFile`). Between the halves of a step of ALPT it is no run
+    /// to go on from: its state is ahead of its table.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.run
     }
@@ -59,8 +61,8 @@ impl Training {
     /// Updates the rows of the batch by the gradient of what [`Training::forward`] gave, `[bags, dim]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for lengths that do not fit and numbers out of range, [`Error::Unsupported`] for a max;
-    /// [`Error::Offsets`], and unless skipped [`Error::IndexOutOfRange`], [`Error::Gradient`].
+    /// [`crate::Error::Shape`] for lengths that do not fit and numbers out of range, [`crate::Error::Unsupported`] for a max;
+    /// [`crate::Error::Offsets`], and unless skipped [`crate::Error::IndexOutOfRange`], [`crate::Error::Gradient`].
     pub fn backward_update(
         &mut self,
         batch: &Batch<'_>,
@@ -100,7 +102,7 @@ impl Training {
     /// old steps; `batch` is the same.
     ///
     /// # Errors
-    /// As [`Training::forward`]; [`Error::Unsupported`] where nothing was staged.
+    /// As [`Training::forward`]; [`crate::Error::Unsupported`] where nothing was staged.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
         let staged = self.staged.as_ref().ok_or_else(nothing_staged)?;
         self.look_up(&staged.packed, batch, &staged.ranks)
@@ -110,7 +112,7 @@ impl Training {
     /// stores the moved rows with them.
     ///
     /// # Errors
-    /// As [`Training::backward_update`]; [`Error::Unsupported`] where nothing was staged.
+    /// As [`Training::backward_update`]; [`crate::Error::Unsupported`] where nothing was staged.
     pub fn backward_steps(
         &mut self,
         batch: &Batch<'_>,
@@ -136,8 +138,8 @@ impl Training {
     /// The gradient of every weight, `[indices]`; 0 where the index is bad.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::Unsupported`], [`Error::Offsets`], and unless skipped
-    /// [`Error::IndexOutOfRange`].
+    /// [`crate::Error::Shape`], [`crate::Error::Unsupported`], [`crate::Error::Offsets`], and unless skipped
+    /// [`crate::Error::IndexOutOfRange`].
     pub fn weight_gradient(&self, batch: &Batch<'_>, gradient: &[f32]) -> Result<Vec<f32>> {
         let table = &self.run.table;
         let (values, status) = reference::weight_gradient(table, batch, gradient)?;
@@ -170,12 +172,7 @@ impl Training {
             batch.check()?;
         }
         let spec = &self.run.spec;
-        let done = self.run.number;
-        let number = done.checked_add(1).ok_or_else(|| Error::Shape {
-            argument: "step number",
-            needed: format!("at most {} steps done", u32::MAX - 1),
-            got: done.to_string(),
-        })?;
+        let number = next_number(self.run.number)?;
         Ok(UpdateArgs {
             batch: *batch,
             gradient,
@@ -186,16 +183,6 @@ impl Training {
     }
 
     fn learned(&self) -> Result<LearnedSteps> {
-        self.run.spec.learned.ok_or_else(|| Error::Unsupported {
-            what: "learning steps in a run without them".into(),
-            instead: "begin it with TrainingSpec::alpt",
-        })
-    }
-}
-
-fn nothing_staged() -> Error {
-    Error::Unsupported {
-        what: "the second half of a step before its first".into(),
-        instead: "call backward_stage first",
+        self.run.spec.learned.ok_or_else(no_learned_steps)
     }
 }

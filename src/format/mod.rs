@@ -51,6 +51,12 @@ impl Bits {
     pub const fn max_code(self) -> u32 {
         (1 << self.count()) - 1
     }
+
+    /// The codes of symmetric rows, two's complement: `-2^(bits-1)` to `2^(bits-1) - 1`.
+    pub const fn signed_codes(self) -> std::ops::RangeInclusive<i32> {
+        let half = 1 << (self.count() - 1);
+        std::ops::RangeInclusive::new(-half, half - 1)
+    }
 }
 
 impl TryFrom<u32> for Bits {
@@ -269,7 +275,7 @@ fn check_symmetric_bits(bits: Bits) -> Result<()> {
     match bits {
         Bits::B2 | Bits::B4 | Bits::B8 => Ok(()),
         Bits::B3 => Err(Error::Unsupported {
-            what: "symmetric rows of 3 bits".into(),
+            what: "a symmetric row of 3 bits".into(),
             instead: "take 2, 4 or 8 bits, or affine rows",
         }),
     }

@@ -12,7 +12,7 @@ use super::update::{
 use crate::format::{Levels, Params};
 use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
-    UpdateStep, check_gradient,
+    UpdateStep, check_gradient, no_steps_of,
 };
 use crate::{Error, Format, PackedTable, Result};
 
@@ -187,7 +187,7 @@ pub fn learn_steps(
                 }
             }
         }
-        Granularity::Table if gradients.is_empty() || table.rows() == 0 => {}
+        Granularity::Table if gradients.iter().all(|(_, gradient)| gradient.is_none()) => {}
         Granularity::Table => {
             let total = total(staged.rows.len(), &gradients);
             let old = (step_of(table, 0), total, &state[..len]);
@@ -307,9 +307,6 @@ fn check_step_state(table: &PackedTable, learned: &LearnedSteps, got: usize) -> 
 fn check_symmetric(format: Format) -> Result<()> {
     match format {
         Format::Symmetric { .. } => Ok(()),
-        _ => Err(Error::Unsupported {
-            what: format!("learning the steps of {format} rows"),
-            instead: "take symmetric rows",
-        }),
+        _ => Err(no_steps_of(format)),
     }
 }

@@ -8,10 +8,10 @@ use crate::{Format, LookupSpec, Output, Params, Pooling, Weighting};
 macro_rules! by_decoding {
     ($($file:literal),+) => {
         Sources {
-            affine: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_affine.wgsl", $($file),+),
-            symmetric: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_symmetric.wgsl", $($file),+),
-            codebook: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_codebook.wgsl", $($file),+),
-            blocks: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_blocks.wgsl", $($file),+),
+            affine: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_affine.wgsl", $($file),+),
+            symmetric: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_symmetric.wgsl", $($file),+),
+            codebook: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codebook.wgsl", $($file),+),
+            blocks: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_blocks.wgsl", $($file),+),
         }
     };
 }
@@ -199,6 +199,8 @@ pub fn all() -> impl Iterator<Item = Variant> {
         .chain(quantizes)
         .chain(dequantizes)
         .chain([prepare()])
+        .chain(super::sort::all())
+        .chain(super::update::all())
 }
 
 pub(super) fn format_constants(format: Format) -> Vec<(&'static str, f64)> {

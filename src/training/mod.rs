@@ -6,13 +6,12 @@ mod spec;
 mod steps;
 
 pub use optimizer::{Optimizer, OptimizerConstants};
-pub(crate) use run::refuse;
 pub use run::{Checkpoint, TrainingSpec};
-pub(crate) use spec::check_gradient;
+pub(crate) use run::{next_number, no_learned_steps, nothing_staged, refuse};
 pub use spec::{
     BadInput, Batch, Parameters, Rounding, UpdateSpec, UpdateStatus, UpdateStep, training_formats,
 };
+#[cfg(feature = "gpu")]
+pub(crate) use spec::{check_format, no_update_of_max};
+pub(crate) use spec::{check_gradient, no_steps_of};
 pub use steps::{Boundary, GradientScale, Granularity, LearnedSteps, MIN_STEP};
-
-/// Occurrences of a row that are summed together before anything else is added.
-pub const CHUNK: u32 = 256;

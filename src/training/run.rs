@@ -4,7 +4,7 @@ use crate::format::Levels;
 use crate::philox::RandomKey;
 use crate::training::{
     BadInput, Batch, LearnedSteps, Optimizer, Parameters, Rounding, UpdateSpec, UpdateStatus,
-    UpdateStep,
+    UpdateStep, no_steps_of,
 };
 use crate::{Error, Format, PackedTable, Result};
 
@@ -97,10 +97,7 @@ impl TrainingSpec {
         }
         let symmetric = matches!(table.format(), Format::Symmetric { .. });
         if self.learned.is_some() && !symmetric {
-            return Err(Error::Unsupported {
-                what: format!("learning the steps of {} rows", table.format()),
-                instead: "take symmetric rows",
-            });
+            return Err(no_steps_of(table.format()));
         }
         self.check_constants(table)?;
         check_steps(table)
@@ -128,7 +125,8 @@ fn check_steps(table: &PackedTable) -> Result<()> {
         if let Levels::Symmetric { step } = table.row(row).levels()
             && !(step.is_normal() && step > 0.0)
         {
-            return Err(Error::Step { row, step });
+            let params = table.format().params();
+            return Err(Error::Step { row, step, params });
         }
     }
     Ok(())
@@ -184,6 +182,18 @@ impl Checkpoint {
     }
 }
 
+/// The number of the step after so many.
+///
+/// # Errors
+/// [`Error::Shape`] where there is none: no two steps of a run have one number.
+pub(crate) fn next_number(done: u32) -> Result<u32> {
+    done.checked_add(1).ok_or_else(|| Error::Shape {
+        argument: "step number",
+        needed: format!("at most {} steps done", u32::MAX - 1),
+        got: done.to_string(),
+    })
+}
+
 /// What a refused batch is told with.
 ///
 /// # Errors
@@ -226,4 +236,18 @@ pub(crate) fn refuse(
         row: status.first_row as usize,
         rows: status.bad_rows,
     })
+}
+
+pub(crate) fn nothing_staged() -> Error {
+    Error::Unsupported {
+        what: "the second half of a step before its first".into(),
+        instead: "call backward_stage first",
+    }
+}
+
+pub(crate) fn no_learned_steps() -> Error {
+    Error::Unsupported {
+        what: "learning steps in a run without them".into(),
+        instead: "begin it with TrainingSpec::alpt",
+    }
 }

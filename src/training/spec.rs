@@ -32,10 +32,7 @@ impl Batch<'_> {
     /// not one weight for every index.
     pub(crate) fn check(&self) -> Result<()> {
         if self.pooling == Pooling::Max {
-            return Err(Error::Unsupported {
-                what: "an update through max pooling".into(),
-                instead: "pool by sum or mean, or gather",
-            });
+            return Err(no_update_of_max());
         }
         if let Some(weights) = self.weights
             && weights.len() != self.indices.len()
@@ -59,6 +56,20 @@ impl Batch<'_> {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+pub(crate) fn no_steps_of(format: Format) -> Error {
+    Error::Unsupported {
+        what: format!("learning the steps of {format} rows"),
+        instead: "take symmetric rows",
+    }
+}
+
+pub(crate) fn no_update_of_max() -> Error {
+    Error::Unsupported {
+        what: "an update through max pooling".into(),
+        instead: "pool by sum or mean, or gather",
     }
 }
 
@@ -154,7 +165,7 @@ pub fn training_formats() -> impl Iterator<Item = Format> {
     Format::all().filter(|format| check_format(*format).is_ok())
 }
 
-fn check_format(format: Format) -> Result<()> {
+pub(crate) fn check_format(format: Format) -> Result<()> {
     let trained = matches!(
         format,
         Format::Affine {

@@ -51,7 +51,7 @@ impl Shape {
         const SEARCHED: [u32; 11] = [1, 3, 15, 16, 17, 33, 64, 65, 384, 1024, 8192];
         let special = self.faults == Faults::Some || self.rows == 1;
         match method {
-            Method::Asym | Method::Sym => true,
+            Method::Asym | Method::Sym | Method::Absmax => true,
             Method::Kmeans { .. } if self.dim > 1024 => false,
             _ => special || (self.rows < 100 && SEARCHED.contains(&self.dim)),
         }

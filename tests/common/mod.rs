@@ -14,6 +14,10 @@ use safetensors::{Dtype, SafeTensors};
 mod device;
 #[cfg(feature = "session")]
 pub use device::{Bench, gpu};
+#[cfg(feature = "gpu")]
+mod noop;
+#[cfg(feature = "gpu")]
+pub use noop::Noop;
 pub mod training;
 
 /// The widths that PyTorch has.
