@@ -1,5 +1,5 @@
 //! GPU kernels for **quantized embedding tables**: rows of packed 2, 3, 4 or 8-bit codes with a scale and
-//! a bias each, or with a codebook of their own or of their block, looked up, pooled, quantized and
+//! a bias each, with a step, or with a codebook of their own or of their block, looked up, pooled, quantized and
 //! dequantized on every GPU that wgpu reaches, and checked against a CPU reference.
 //!
 //! # Ten lines
@@ -20,10 +20,11 @@
 //! # Words
 //!
 //! A *table* has `rows` x `dim`. A *row* has a *header* and *codes*, packed in u32 *words*. An *affine*
-//! row's header is `scale` and `bias`; `value = scale * code + bias`. A row with a *codebook* has `2^bits`
+//! row's header is `scale` and `bias`; `value = scale * code + bias`. A *symmetric* row's header is a `step`,
+//! and its codes are signed; `value = step * code`. A row with a *codebook* has `2^bits`
 //! *centroids* in place of them; `value = codebook[code]`. Rows may share codebooks by *blocks*: they have no
 //! header then, and the table has a block id for each ([`Blocks`]). A [`Format`] says which, a [`Method`] how
-//! scale and bias, or centroids, are chosen.
+//! scale and bias, a step, or centroids, are chosen.
 //!
 //! A *lookup* reads `indices`; *bags* are delimited by `offsets` (bags + 1 entries); `weights` run
 //! parallel to `indices`; the output is `[bags, dim]`, row-major. (PyTorch: `EmbeddingBag` with
@@ -33,7 +34,8 @@
 //!
 //! [`Method::Asym`] takes a row's minimum and maximum, as PyTorch does it, byte for byte;
 //! [`Method::GreedyTorch`] is PyTorch's `optimized_qparams`; [`Method::Lsq`] leaves less error in as many
-//! bytes; [`Method::Kmeans`] writes codebooks, which leave the least of most rows at the width of a code.
+//! bytes; [`Method::Kmeans`] writes codebooks, which leave the least of most rows at the width of a code;
+//! [`Method::Absmax`] writes symmetric rows, [`PackedTable::with_steps`] such rows with steps that are given.
 //! `docs/accuracy.md` has them all, and `qembed compare` measures them on rows of one's own.
 //!
 //! # In an engine
@@ -108,8 +110,7 @@ pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
 pub use session::{Adapters, Session, Training, TrainingMemory};
 pub use spec::{
-    CHUNK, LookupSpec, LookupStatus, NO_SEGMENT, Output, Pooling, Promise, QuantizeSpec,
-    QuantizeStatus, Weighting,
+    LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus, Weighting,
 };
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]

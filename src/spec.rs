@@ -3,12 +3,6 @@
 use crate::format::Format;
 use crate::{Error, Method, Result};
 
-/// Slots of a segment that make a chunk: what one sum of a sorted batch adds up alone.
-pub const CHUNK: u32 = 256;
-
-/// The segment of a position that a sort dropped.
-pub const NO_SEGMENT: u32 = u32::MAX;
-
 /// How the rows of a bag become one row of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pooling {

@@ -144,7 +144,7 @@ impl SortBuffers {
         &self.chunks
     }
 
-    /// `[capacity]`: the segment of every position, [`crate::NO_SEGMENT`] where it is dropped.
+    /// `[capacity]`: the segment of every position, [`crate::training::NO_SEGMENT`] where it is dropped.
     pub fn ranks(&self) -> &wgpu::Buffer {
         &self.ranks
     }

@@ -1,6 +1,6 @@
 //! Order the positions of a batch by row.
 
-use crate::spec::{CHUNK, NO_SEGMENT};
+use crate::training::{CHUNK, NO_SEGMENT};
 
 /// A batch in order of its rows; what the `sort` kernels write.
 ///

@@ -2,7 +2,7 @@
 
 use super::variants::binding;
 use super::{Access, Binding, Promise, Variant};
-use crate::spec::CHUNK;
+use crate::training::CHUNK;
 
 /// Lanes of a workgroup of the kernels that sort: one for every value of a digit.
 pub const SORT_WORKGROUP: u32 = 1 << SORT_DIGIT_BITS;

@@ -15,3 +15,9 @@ pub use spec::{
 pub(crate) use spec::{check_format, no_update_of_max};
 pub(crate) use spec::{check_gradient, no_steps_of};
 pub use steps::{Boundary, GradientScale, Granularity, LearnedSteps, MIN_STEP};
+
+/// Occurrences of a row that are summed together before anything else is added.
+pub const CHUNK: u32 = 256;
+
+/// The segment of a position that has none: its index is no row, or it lies in no bag.
+pub const NO_SEGMENT: u32 = u32::MAX;

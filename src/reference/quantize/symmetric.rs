@@ -8,8 +8,8 @@ use crate::reference::exact;
 /// The step that takes a row's largest magnitude to the largest code, rounded to the header's type; `None`
 /// where that cannot hold it.
 ///
-/// 1 where it would be 0, as in a row of zeros: a step is divided by, and it is what a learned one grows from;
-/// all codes are 0 then, whatever the step.
+/// 1 where it would be 0, in a row of zeros or of values too small for it: a step is divided by, and a learned
+/// one is scaled from what it is. All codes are 0 then.
 pub fn absmax_step(range: Range, bits: Bits, params: Params) -> Option<f32> {
     let largest = range.low.abs().max(range.high.abs());
     let step = stored(

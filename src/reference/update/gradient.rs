@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::exact;
-use crate::spec::CHUNK;
+use crate::training::CHUNK;
 use crate::training::{Batch, UpdateStatus};
 use crate::{PackedTable, Pooling, Result};
 

@@ -53,7 +53,11 @@ fn text_of(table: &PackedTable, method: &str) -> String {
     let mut lines = vec![
         format!("table    {} rows x {dim}", grouped(rows.into())),
         format!(
-            "format   {format}: codes of {} bits, {} {}, method {method}",
+            "format   {format}: {} of {} bits, {} {}, method {method}",
+            match format {
+                Format::Symmetric { .. } => "signed codes",
+                _ => "codes",
+            },
             format.bits().count(),
             format.params().name(),
             names.join(" and ")
