@@ -363,7 +363,8 @@ fn steps_that_are_none_are_refused() {
     let rows = bytes.len() - 4 * (run.state.len() + run.step_state.len()) - 8 * ROWS;
     bytes[rows + 8..][..2].copy_from_slice(&0x8000u16.to_le_bytes());
     std::fs::write(&path, &bytes).unwrap();
-    let text = "row 1 has the step -0e0: steps must be positive, finite and no subnormal f32";
+    let text =
+        "row 1: -0e0 is no step of an f16 header; steps are positive and finite, no subnormal f32";
     refused(&path, CheckpointFile::load(&path), text);
 }
 
