@@ -39,7 +39,8 @@ impl Training {
         Ok(Self { run, staged: None })
     }
 
-    /// The run as it is, to be saved.
+    /// The run as it is, to be saved (`io::CheckpointFile`). Between the halves of a step of ALPT it is no run
+    /// to go on from: its state is ahead of its table.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.run
     }
