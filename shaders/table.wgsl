@@ -1,7 +1,7 @@
 // What every kernel knows of its table, and how a lane finds its work.
 //
-// A row is HEADER_WORDS words of scale and bias, of a step, or of centroids, then codes of BITS bits, low bits first,
-// column i at bit i * BITS; see docs/formats.md.
+// A row is HEADER_WORDS words of scale and bias, of a step, or of centroids, then codes of BITS bits, low
+// bits first, column i at bit i * BITS; see docs/formats.md.
 // The host guarantees rows * row_words <= 2^30, so that no word address overflows.
 
 struct Table {
