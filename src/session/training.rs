@@ -7,7 +7,7 @@ use crate::gpu::{
 };
 use crate::shader::HyperUniform;
 use crate::training::{
-    BadInput, Batch, Checkpoint, LearnedSteps, TrainingSpec, UpdateStatus, UpdateStep,
+    BadInput, Batch, Checkpoint, LearnedSteps, StagedShape, TrainingSpec, UpdateStatus, UpdateStep,
     check_gradient, no_learned_steps, nothing_staged, refuse,
 };
 use crate::{Error, LookupRequest, OutOfRange, Output, PackedTable, Result, Weighting};
@@ -33,7 +33,7 @@ pub struct Training<'s> {
     status: wgpu::Buffer,
     scratch: Option<Scratch>,
     batch_bytes: u64,
-    is_staged: bool,
+    staged: Option<StagedShape>,
 }
 
 /// Scratch of either kind of run.
@@ -134,7 +134,7 @@ impl Session {
             status: self.filled("status", bytemuck::bytes_of(&UpdateStatus::CLEAR))?,
             scratch: None,
             batch_bytes: 0,
-            is_staged: false,
+            staged: None,
         })
     }
 }
@@ -218,7 +218,7 @@ impl Training<'_> {
         let bound = update.bind(&self.table, &scratch, args)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
         self.number += 1;
-        self.is_staged = false;
+        self.staged = None;
         Ok(status)
     }
 
@@ -238,13 +238,13 @@ impl Training<'_> {
         let hyper = HyperUniform::new(spec.update.optimizer, &step)?;
         let uploaded = self.upload(batch, gradient)?;
         self.scratch(batch)?;
-        self.is_staged = false;
+        self.staged = None;
         let learn = self.session.kernels.learn(spec, batch_spec(batch))?;
         let args = self.learn_args(batch, &uploaded, self.state_binding());
         let bound = learn.bind_stage(&self.table, self.learn_buffers()?, args)?;
         self.write_hyper(&hyper)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
-        self.is_staged = true;
+        self.staged = Some(StagedShape::of(batch));
         Ok(status)
     }
 
@@ -254,9 +254,7 @@ impl Training<'_> {
     /// # Errors
     /// As [`Training::forward`]; [`Error::Unsupported`] where nothing was staged.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
-        if !self.is_staged {
-            return Err(nothing_staged());
-        }
+        StagedShape::check(self.staged, batch)?;
         let buffers = self.learn_buffers()?;
         let bytes = 4 * batch.indices.len() as u64;
         let ranks = self.session.read(buffers.ranks(), 0, bytes)?;
@@ -275,9 +273,7 @@ impl Training<'_> {
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
         let spec = self.learn_spec()?;
-        if !self.is_staged {
-            return Err(nothing_staged());
-        }
+        StagedShape::check(self.staged, batch)?;
         let step = self.step(learning_rate)?;
         let desc = self.table.desc();
         let shape = (desc.format, desc.dim, batch.bags() as u32);
@@ -291,7 +287,7 @@ impl Training<'_> {
         self.write_hyper(&hyper)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
         self.number += 1;
-        self.is_staged = false;
+        self.staged = None;
         Ok(status)
     }
 
@@ -307,7 +303,7 @@ impl Training<'_> {
         let weigh = self.session.kernels.weigh(format, batch.pooling)?;
         let scratch = self.scratch(batch)?.update().clone();
         // A step that was staged lies in the same scratch.
-        self.is_staged = false;
+        self.staged = None;
         let bytes = 4 * batch.indices.len() as u64;
         let written = self.session.buffer("weight_gradient", bytes)?;
         let args = WeighArgs {
