@@ -36,25 +36,20 @@ pub struct Training<'s> {
     staged: Option<StagedShape>,
 }
 
-/// Scratch of either kind of run.
+/// Scratch of a run.
 #[derive(Debug)]
-enum Scratch {
-    Update(UpdateBuffers),
-    Learn(LearnBuffers),
+struct Scratch {
+    /// Those of `learn`, where there are any.
+    update: UpdateBuffers,
+    /// Where steps are learned.
+    learn: Option<LearnBuffers>,
 }
 
 impl Scratch {
-    fn update(&self) -> &UpdateBuffers {
-        match self {
-            Self::Update(buffers) => buffers,
-            Self::Learn(buffers) => buffers.update(),
-        }
-    }
-
     fn bytes(&self) -> u64 {
-        match self {
-            Self::Update(buffers) => buffers.bytes(),
-            Self::Learn(buffers) => buffers.bytes(),
+        match &self.learn {
+            None => self.update.bytes(),
+            Some(learn) => learn.bytes(),
         }
     }
 }
@@ -205,7 +200,7 @@ impl Training<'_> {
         let uploaded = self.upload(batch, gradient)?;
         self.write_hyper(&HyperUniform::new(spec.optimizer, &step)?)?;
         let update = self.session.kernels.update(spec, batch_spec(batch))?;
-        let scratch = self.scratch(batch)?.update().clone();
+        let scratch = self.scratch(batch)?.update.clone();
         let args = UpdateArgs {
             batch: uploaded.args(batch),
             gradient: Some(uploaded.gradient.as_entire_buffer_binding()),
@@ -301,7 +296,7 @@ impl Training<'_> {
         let uploaded = self.upload(batch, gradient)?;
         let format = self.table.desc().format;
         let weigh = self.session.kernels.weigh(format, batch.pooling)?;
-        let scratch = self.scratch(batch)?.update().clone();
+        let scratch = self.scratch(batch)?.update.clone();
         // A step that was staged lies in the same scratch.
         self.staged = None;
         let bytes = 4 * batch.indices.len() as u64;
@@ -415,16 +410,24 @@ impl Training<'_> {
         let desc = self.table.desc();
         let too_small = match &self.scratch {
             None => true,
-            Some(scratch) => scratch.update().capacity() < positions,
+            Some(scratch) => scratch.update.capacity() < positions,
         };
         if too_small {
+            // Freed before its successor is made.
+            self.scratch = None;
             let kernels = &self.session.kernels;
             let capacity = positions.max(1);
-            self.scratch = None;
             self.scratch = Some(match self.spec.learned {
-                None => Scratch::Update(kernels.update_buffers(capacity, desc.dim)?),
+                None => Scratch {
+                    update: kernels.update_buffers(capacity, desc.dim)?,
+                    learn: None,
+                },
                 Some(_) => {
-                    Scratch::Learn(kernels.learn_buffers(capacity, desc.format, desc.dim)?)
+                    let learn = kernels.learn_buffers(capacity, desc.format, desc.dim)?;
+                    Scratch {
+                        update: learn.update().clone(),
+                        learn: Some(learn),
+                    }
                 }
             });
         }
@@ -432,10 +435,9 @@ impl Training<'_> {
     }
 
     fn learn_buffers(&self) -> Result<&LearnBuffers> {
-        match &self.scratch {
-            Some(Scratch::Learn(buffers)) => Ok(buffers),
-            _ => Err(nothing_staged()),
-        }
+        let scratch = self.scratch.as_ref();
+        let learn = scratch.and_then(|scratch| scratch.learn.as_ref());
+        learn.ok_or_else(nothing_staged)
     }
 
     fn state_binding(&self) -> Option<wgpu::BufferBinding<'_>> {
