@@ -1,9 +1,9 @@
 //! A run of training on the CPU.
 
-use super::lookup;
-use crate::reference::{self, Staged, StepArgs, UpdateArgs};
+use super::{lookup, update};
+use crate::reference::{Staged, StepArgs, UpdateArgs};
 use crate::training::{
-    BadInput, Batch, Checkpoint, LearnedSteps, TrainingSpec, UpdateStatus, next_number,
+    BadInput, Batch, Checkpoint, LearnedSteps, StagedShape, TrainingSpec, UpdateStatus,
     no_learned_steps, nothing_staged, refuse,
 };
 use crate::{LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
@@ -17,7 +17,7 @@ use crate::{LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
 #[derive(Clone, Debug)]
 pub struct Training {
     run: Checkpoint,
-    staged: Option<Staged>,
+    staged: Option<(StagedShape, Staged)>,
 }
 
 impl Training {
@@ -71,7 +71,7 @@ impl Training {
     ) -> Result<UpdateStatus> {
         let args = self.args(batch, gradient, learning_rate)?;
         let run = &mut self.run;
-        let status = reference::update(&mut run.table, &mut run.state, args)?;
+        let status = update::update(&mut run.table, &mut run.state, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
         run.number += 1;
         self.staged = None;
@@ -92,9 +92,9 @@ impl Training {
         self.learned()?;
         let args = self.args(batch, gradient, learning_rate)?;
         let run = &mut self.run;
-        let (staged, status) = reference::stage(&run.table, &mut run.state, args)?;
+        let (staged, status) = update::stage(&run.table, &mut run.state, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
-        self.staged = Some(staged);
+        self.staged = Some((StagedShape::of(batch), staged));
         Ok(status)
     }
 
@@ -104,7 +104,7 @@ impl Training {
     /// # Errors
     /// As [`Training::forward`]; [`crate::Error::Unsupported`] where nothing was staged.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
-        let staged = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        let staged = self.staged(batch)?;
         self.look_up(&staged.packed, batch, &staged.ranks)
     }
 
@@ -121,14 +121,15 @@ impl Training {
     ) -> Result<UpdateStatus> {
         let learned = self.learned()?;
         let update = self.args(batch, gradient, 0.0)?;
-        let staged = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        let (shape, staged) = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        StagedShape::check(Some(*shape), batch)?;
         let run = &mut self.run;
         let args = StepArgs {
             update,
             learned,
             learning_rate,
         };
-        let status = reference::learn_steps(&mut run.table, &mut run.step_state, staged, args)?;
+        let status = update::learn_steps(&mut run.table, &mut run.step_state, staged, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
         run.number += 1;
         self.staged = None;
@@ -142,9 +143,15 @@ impl Training {
     /// [`crate::Error::IndexOutOfRange`].
     pub fn weight_gradient(&self, batch: &Batch<'_>, gradient: &[f32]) -> Result<Vec<f32>> {
         let table = &self.run.table;
-        let (values, status) = reference::weight_gradient(table, batch, gradient)?;
+        let (values, status) = update::weight_gradient(table, batch, gradient)?;
         refuse(&status, self.run.spec.bad_input, batch, table.rows())?;
         Ok(values)
+    }
+
+    fn staged(&self, batch: &Batch<'_>) -> Result<&Staged> {
+        let (shape, staged) = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        StagedShape::check(Some(*shape), batch)?;
+        Ok(staged)
     }
 
     fn look_up(&self, table: &PackedTable, batch: &Batch<'_>, indices: &[u32]) -> Result<Vec<f32>> {
@@ -172,12 +179,11 @@ impl Training {
             batch.check()?;
         }
         let spec = &self.run.spec;
-        let number = next_number(self.run.number)?;
         Ok(UpdateArgs {
             batch: *batch,
             gradient,
             spec: spec.update_spec(self.run.table.format()),
-            step: spec.update_step(number, learning_rate),
+            step: spec.next_step(self.run.number, learning_rate)?,
             steps: &[],
         })
     }

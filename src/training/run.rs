@@ -61,19 +61,27 @@ impl TrainingSpec {
         }
     }
 
-    /// Step `number` of the run.
-    pub(crate) fn update_step(&self, number: u32, learning_rate: f32) -> UpdateStep {
-        UpdateStep {
+    /// The step that follows those that are done.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where their number does not fit a u32.
+    pub(crate) fn next_step(&self, done: u32, learning_rate: f32) -> Result<UpdateStep> {
+        let step = done.checked_add(1).ok_or_else(|| Error::Shape {
+            argument: "step number",
+            needed: format!("at most {} steps done", u32::MAX - 1),
+            got: done.to_string(),
+        })?;
+        Ok(UpdateStep {
             learning_rate,
             weight_decay: self.weight_decay,
             rounding: self.rounding,
             key: RandomKey {
                 seed: self.seed,
                 table: self.table,
-                step: number,
+                step,
             },
             bad_input: self.bad_input,
-        }
+        })
     }
 
     /// Numbers of state that the rows' optimizer has, and the steps'.
@@ -182,18 +190,6 @@ impl Checkpoint {
     }
 }
 
-/// The number of the step after so many.
-///
-/// # Errors
-/// [`Error::Shape`] where there is none: no two steps of a run have one number.
-pub(crate) fn next_number(done: u32) -> Result<u32> {
-    done.checked_add(1).ok_or_else(|| Error::Shape {
-        argument: "step number",
-        needed: format!("at most {} steps done", u32::MAX - 1),
-        got: done.to_string(),
-    })
-}
-
 /// What a refused batch is told with.
 ///
 /// # Errors
@@ -236,6 +232,38 @@ pub(crate) fn refuse(
         row: status.first_row as usize,
         rows: status.bad_rows,
     })
+}
+
+/// Bags and positions of the batch that was staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StagedShape {
+    bags: usize,
+    positions: usize,
+}
+
+impl StagedShape {
+    pub(crate) fn of(batch: &Batch<'_>) -> Self {
+        Self {
+            bags: batch.bags(),
+            positions: batch.indices.len(),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Unsupported`] where nothing was staged; [`Error::Shape`] where a batch of another shape was.
+    pub(crate) fn check(staged: Option<Self>, batch: &Batch<'_>) -> Result<()> {
+        let staged = staged.ok_or_else(nothing_staged)?;
+        let got = Self::of(batch);
+        if staged == got {
+            return Ok(());
+        }
+        let text = |shape: Self| format!("{} bags, {} indices", shape.bags, shape.positions);
+        Err(Error::Shape {
+            argument: "batch",
+            needed: format!("the one that was staged ({})", text(staged)),
+            got: text(got),
+        })
+    }
 }
 
 pub(crate) fn nothing_staged() -> Error {
