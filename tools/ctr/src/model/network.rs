@@ -1,0 +1,151 @@
+//! The three models.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use clap::ValueEnum;
+
+use super::deep::{Cross, Deep, Dropout, Linear, pairs};
+use super::first_order::FirstOrder;
+use crate::data::Batch;
+use crate::embedding::DIM;
+use crate::random::{Random, Stream};
+
+/// Cross layers of DCN.
+const CROSS_LAYERS: usize = 2;
+
+/// A model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Model {
+    /// Factorization machine: a number for every row, and products of pairs of vectors
+    Fm,
+    /// FM, and a deep network beside it
+    Deepfm,
+    /// Deep and cross network, version 2, the two in parallel
+    Dcn,
+}
+
+/// Layers of a model.
+#[derive(Debug)]
+enum Layers {
+    Fm(FirstOrder),
+    DeepFm(FirstOrder, Deep, Linear),
+    Dcn(Cross, Deep, Linear),
+}
+
+/// A model with its weights.
+#[derive(Debug)]
+pub struct Network {
+    layers: Layers,
+    fields: usize,
+}
+
+/// What a batch says about a network and about the vectors that it was given.
+pub struct Lesson {
+    gradients: GradStore,
+    /// Of the loss, with respect to the pooled vectors.
+    pub pooled: Vec<f32>,
+}
+
+impl Network {
+    /// A model before training.
+    pub fn new(model: Model, fields: usize, rows: usize, hidden: &[usize], seed: u64) -> Result<Self> {
+        let random = &mut Random::new(seed, Stream::Network, 0);
+        let columns = fields * DIM;
+        let last = hidden.last().copied().unwrap_or(columns);
+        let layers = match model {
+            Model::Fm => Layers::Fm(FirstOrder::new(rows)?),
+            Model::Deepfm => Layers::DeepFm(
+                FirstOrder::new(rows)?,
+                Deep::new(random, columns, hidden)?,
+                Linear::new(random, last, 1)?,
+            ),
+            Model::Dcn => Layers::Dcn(
+                Cross::new(random, columns, CROSS_LAYERS)?,
+                Deep::new(random, columns, hidden)?,
+                Linear::new(random, columns + last, 1)?,
+            ),
+        };
+        Ok(Self { layers, fields })
+    }
+
+    /// What is learned.
+    pub fn variables(&self) -> Vec<Var> {
+        match &self.layers {
+            Layers::Fm(first) => first.variables().to_vec(),
+            Layers::DeepFm(first, deep, last) => {
+                [&first.variables()[..], &deep.variables(), &last.variables()].concat()
+            }
+            Layers::Dcn(cross, deep, last) => {
+                [&cross.variables()[..], &deep.variables(), &last.variables()].concat()
+            }
+        }
+    }
+
+    fn logits(&self, pooled: &Tensor, batch: &Batch, dropout: &mut Option<Dropout>) -> Result<Tensor> {
+        let samples = batch.labels.len();
+        let vectors = || pooled.reshape((samples, self.fields, DIM));
+        let columns = pooled.reshape((samples, self.fields * DIM))?;
+        match &self.layers {
+            Layers::Fm(first) => first.forward(batch)? + pairs(&vectors()?)?,
+            Layers::DeepFm(first, deep, last) => {
+                let deep = last.forward(&deep.forward(&columns, dropout)?)?;
+                first.forward(batch)? + pairs(&vectors()?)? + deep.squeeze(1)?
+            }
+            Layers::Dcn(cross, deep, last) => {
+                let both = [cross.forward(&columns)?, deep.forward(&columns, dropout)?];
+                last.forward(&Tensor::cat(&both, 1)?)?.squeeze(1)
+            }
+        }
+    }
+
+    /// Predictions.
+    pub fn predict(&self, pooled: Vec<f32>, batch: &Batch) -> Result<Vec<f32>> {
+        let pooled = Tensor::from_vec(pooled, (batch.bags(), DIM), &Device::Cpu)?;
+        self.logits(&pooled, batch, &mut None)?.to_vec1()
+    }
+
+    /// Gradients of the mean log loss.
+    pub fn lesson(&self, pooled: &[f32], batch: &Batch, mut dropout: Option<Dropout>) -> Result<Lesson> {
+        let pooled = Tensor::from_slice(pooled, (batch.bags(), DIM), &Device::Cpu)?;
+        let pooled = Var::from_tensor(&pooled)?;
+        let logits = self.logits(&pooled, batch, &mut dropout)?;
+        let gradients = loss(&logits, &batch.labels)?.backward()?;
+        let of_pooled = gradients.get(&pooled).map(Tensor::flatten_all).transpose()?;
+        Ok(Lesson {
+            pooled: match of_pooled {
+                Some(gradient) => gradient.to_vec1()?,
+                None => vec![0.0; batch.bags() * DIM],
+            },
+            gradients,
+        })
+    }
+}
+
+/// Mean of `ln(1 + e^x) - label * x`, without e of a large number.
+fn loss(logits: &Tensor, labels: &[f32]) -> Result<Tensor> {
+    let labels = Tensor::new(labels, &Device::Cpu)?;
+    let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+    ((logits.relu()? - logits.mul(&labels)?)? + tail)?.mean_all()
+}
+
+/// Adam for a network.
+#[derive(Debug)]
+pub struct Teacher(AdamW);
+
+impl Teacher {
+    /// A teacher who has not taught yet.
+    pub fn new(network: &Network, learning_rate: f64, weight_decay: f64) -> Result<Self> {
+        let parameters = ParamsAdamW {
+            lr: learning_rate,
+            weight_decay,
+            ..ParamsAdamW::default()
+        };
+        AdamW::new(network.variables(), parameters).map(Self)
+    }
+
+    /// One step.
+    pub fn teach(&mut self, lesson: &Lesson) -> Result<()> {
+        self.0.step(&lesson.gradients)
+    }
+}
