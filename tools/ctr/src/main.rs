@@ -25,7 +25,7 @@ struct A {
     seeds: u64,
     #[arg(long, default_value = "1", value_delimiter = ',')]
     step_scale: Vec<f32>,
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 2e-3)]
     lr: f32,
     #[arg(long, default_value_t = 1e-3)]
     dlr: f64,
@@ -35,26 +35,28 @@ struct A {
     dwd: f64,
     #[arg(long, default_value_t = 0.0)]
     dropout: f64,
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 2048)]
     batch: usize,
     #[arg(long, default_value_t = 30)]
     epochs: usize,
     #[arg(long, default_value_t = 3)]
     patience: usize,
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.03)]
     sigma: f64,
     #[arg(long, default_value = "64,32", value_delimiter = ',')]
     hidden: Vec<usize>,
     /// step for all bits, or by formula range/2^(b-1)
     #[arg(long, default_value_t = 0.0)]
     step: f32,
-    #[arg(long, default_value_t = 0.3)]
+    #[arg(long, default_value_t = 0.0)]
     range: f32,
     /// relative to the initial step
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.02)]
     slr: f32,
     #[arg(long, default_value_t = 1.0)]
     gscale: f32,
+    #[arg(long, default_value_t = 0.01)]
+    swd: f32,
     #[arg(long)]
     curve: bool,
 }
@@ -77,13 +79,15 @@ fn main() {
                     let values = Random::new(seed, Stream::Table, 0).normals(samples.rows * DIM, a.sigma);
                     let model = match a.model.as_str() { "fm" => Model::Fm, "dcn" => Model::Dcn, _ => Model::Deepfm };
                     let network = Network::new(model, samples.fields, samples.rows, &a.hidden, seed).unwrap();
-                    let first = if a.step > 0.0 { a.step } else { a.range / (1 << (bits.min(16) - 1)) as f32 };
+                    let mean = values.iter().map(|v| v.abs()).sum::<f32>() / values.len() as f32;
+                    let high = ((1u32 << (bits.min(16) - 1)) - 1) as f32;
+                    let first = if a.step > 0.0 { a.step } else if a.range > 0.0 { a.range / (1 << (bits.min(16) - 1)) as f32 } else { 2.0 * mean / high.sqrt() };
                     let step = first * scale;
                     let steps = vec![step; samples.rows];
                     let mut table: Box<dyn Embedding> = match method.as_str() {
                         "fp32" => Box::new(Full::new(values, adam)),
                         m => {
-                            let learning = match m { "lpt-nearest" => Learning::Nearest, "lpt-stochastic" => Learning::Stochastic, _ => Learning::Steps(a.slr * step) };
+                            let learning = match m { "lpt-nearest" => Learning::Nearest, "lpt-stochastic" => Learning::Stochastic, _ => Learning::Steps(a.slr * first, a.swd) };
                             Box::new(Emulated::new(&values, steps, bits, adam, learning, seed, a.gscale))
                         }
                     };

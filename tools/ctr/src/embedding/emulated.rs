@@ -13,7 +13,7 @@ pub enum Learning {
     /// To one of two codes by chance.
     Stochastic,
     /// Stochastic, with steps that are learned: the rate.
-    Steps(f32),
+    Steps(f32, f32),
 }
 
 /// Rows of codes and steps.
@@ -97,7 +97,7 @@ impl Embedding for Emulated {
             }
             staged.push((row, new));
         }
-        if let Learning::Steps(rate) = self.learning {
+        if let Learning::Steps(rate, decay) = self.learning {
             let mut near = self.values.clone();
             for (row, new) in &staged {
                 let step = self.steps[*row];
@@ -106,7 +106,7 @@ impl Embedding for Emulated {
                 }
             }
             let second = again(&pooled(batch, |row| &near[row * DIM..][..DIM]))?;
-            let adam = Adam { learning_rate: rate, weight_decay: 0.0 };
+            let adam = Adam { learning_rate: rate, weight_decay: decay };
             let rows = gradients_of_rows(batch, &second, self.steps.len());
             for ((row, new), (_, gradient)) in staged.iter().zip(rows) {
                 let step = self.steps[*row];
