@@ -1,7 +1,5 @@
-// Reads packed rows: four columns of one row to a lane. One of decode_affine.wgsl, decode_codebook.wgsl
-// and decode_blocks.wgsl says what the codes stand for.
-
-@group(0) @binding(2) var<storage, read> rows: array<u32>;
+// Reads packed rows: four columns of one row to a lane. One of decode_affine.wgsl, decode_symmetric.wgsl,
+// decode_codebook.wgsl and decode_blocks.wgsl says what the codes stand for.
 
 // The codes of four columns from this one on; those past the end of the row mean nothing.
 fn row_codes(row: u32, column: u32) -> vec4<u32> {

@@ -10,6 +10,7 @@ struct RowRange {
 }
 
 @group(0) @binding(1) var<uniform> range: RowRange;
+@group(0) @binding(2) var<storage, read> rows: array<u32>;
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)

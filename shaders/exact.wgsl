@@ -113,6 +113,24 @@ fn halved(x: f32) -> f32 {
     return bitcast<f32>(select(0u, bits - 0x00800000u, (bits & EXPONENT) > 0x00800000u));
 }
 
+// A square root so far: what of the radicand is left, what remains, and the digits.
+struct RootDigits {
+    radicand: u32,
+    rest: u32,
+    root: u32,
+}
+
+fn next_digit(digits: RootDigits) -> RootDigits {
+    let rest = (digits.rest << 2u) | (digits.radicand >> 30u);
+    let trial = (digits.root << 2u) | 1u;
+    let fits = rest >= trial;
+    return RootDigits(
+        digits.radicand << 2u,
+        select(rest, rest - trial, fits),
+        (digits.root << 1u) | select(0u, 1u, fits),
+    );
+}
+
 // sqrt(x) by its binary digits, rounded to nearest even. x is finite, not negative, no subnormal.
 fn sqrt_rn(x: f32) -> f32 {
     let bits = bitcast<u32>(x);
@@ -126,16 +144,12 @@ fn sqrt_rn(x: f32) -> f32 {
         radicand = radicand << 1u;
         exponent -= 1;
     }
-    var root = 0u;
-    var rest = 0u;
-    for (var digit = 0u; digit < 25u; digit++) {
-        rest = (rest << 2u) | (radicand >> 30u);
-        radicand = radicand << 2u;
-        let trial = (root << 2u) | 1u;
-        let fits = rest >= trial;
-        rest = select(rest, rest - trial, fits);
-        root = (root << 1u) | select(0u, 1u, fits);
+    var digits = RootDigits(radicand, 0u, 0u);
+    // Five to an iteration: some drivers count a lane's iterations.
+    for (var digit = 0u; digit < 25u; digit += 5u) {
+        digits = next_digit(next_digit(next_digit(next_digit(next_digit(digits)))));
     }
+    let root = digits.root;
     // The last digit rounds; it cannot be a tie, whose square would have 50 bits.
     let rounded = (root >> 1u) + (root & 1u);
     return bitcast<f32>((u32(exponent / 2 + 127) << 23u) + rounded - 0x800000u);
@@ -154,6 +168,11 @@ fn integer(x: u32) -> f32 {
 // The code of a value as a float. What a subnormal product loses does not matter: it rounds to 0.
 fn code_of(x: f32, bias: f32, codes_per_unit: f32, max_code: f32) -> f32 {
     return round(clamp(opaque(sub_rn(x, bias) * codes_per_unit), 0.0, max_code));
+}
+
+// The nearest code of a value in steps, of two the even one, as a float. The step is positive.
+fn signed_code_of(x: f32, step: f32, least: f32, most: f32) -> f32 {
+    return round(clamp(div_rn(x, step), least, most));
 }
 
 // The f16 in the low half of a word, in f32; exact.
@@ -211,6 +230,11 @@ fn unordered(key: u32) -> f32 {
 // zero or no smaller than the scale: nothing here needs mul_rn.
 fn affine(scale: f32, code: f32, bias: f32) -> f32 {
     return flush(opaque(scale * code) + bias);
+}
+
+// rn(step * code), +0 where the code is 0. No mul_rn either, as in affine().
+fn symmetric(step: f32, code: f32) -> f32 {
+    return flush(opaque(step * code));
 }
 
 // Four values, in a form that no later operation can be merged with.

@@ -25,6 +25,7 @@ struct Status {
 }
 
 @group(0) @binding(1) var<storage, read> counts: Counts;
+@group(0) @binding(2) var<storage, read> rows: array<u32>;
 @group(0) @binding(3) var<storage, read> indices: array<u32>;
 @group(0) @binding(6) var<storage, read_write> output: array<u32>;
 @group(0) @binding(7) var<storage, read_write> status: Status;

@@ -1,5 +1,6 @@
 // f32 rows to packed rows: what all methods share. quantize_asym.wgsl and quantize_team.wgsl with a
-// method's fragment, quantize_torch.wgsl, quantize_histogram.wgsl and quantize_kmeans.wgsl are the kernels.
+// method's fragment, quantize_torch.wgsl, quantize_histogram.wgsl, quantize_kmeans.wgsl and
+// quantize_absmax.wgsl are the kernels.
 // Bit for bit the reference's.
 //
 // Bindings: 0 table, 1 work, 2 values [work.rows, dim] f32, 3 rows [rows, row_words], 4 status [6].

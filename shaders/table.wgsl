@@ -1,7 +1,5 @@
 // What every kernel knows of its table, and how a lane finds its work.
 //
-// A row is HEADER_WORDS words of scale and bias, or of centroids, then codes of BITS bits, low bits first,
-// column i at bit i * BITS; see docs/formats.md.
 // The host guarantees rows * row_words <= 2^30, so that no word address overflows.
 
 struct Table {
@@ -16,9 +14,6 @@ struct Table {
 }
 
 @group(0) @binding(0) var<uniform> table: Table;
-
-override BITS: u32;
-override HEADER_WORDS: u32;
 
 // Lanes of a workgroup.
 override WORKGROUP: u32;

@@ -50,6 +50,33 @@ pub enum Error {
         params: Params,
     },
 
+    /// A symmetric row whose step f16 cannot hold.
+    #[error(
+        "row {row} spans {low:e} to {high:e}: an f16 header cannot hold its step; use f32 headers or scale the values down"
+    )]
+    StepRange {
+        /// The first such row.
+        row: usize,
+        /// Its smallest value.
+        low: f32,
+        /// Its largest value.
+        high: f32,
+    },
+
+    /// A step that was given and is none, or none in the header's type.
+    #[error(
+        "row {row}: {step:e} is no step of an {} header; steps are positive and finite, no subnormal f32",
+        params.name()
+    )]
+    Step {
+        /// The first row with such a step; 0 where there is one step for all.
+        row: usize,
+        /// The step.
+        step: f32,
+        /// The header's type.
+        params: Params,
+    },
+
     /// A row with a value that no f16 centroid holds.
     #[error(
         "row {row} spans {low:e} to {high:e}: f16 centroids cannot hold it; take a method with scale and bias, and f32 headers"
@@ -63,9 +90,20 @@ pub enum Error {
         high: f32,
     },
 
+    /// A row that cannot be updated.
+    #[error(
+        "row {row}: its gradient, weights, state or new values are not finite, or its header cannot hold them ({rows} such rows); nothing was stored; mend the batch, lower the learning rate, or skip such rows"
+    )]
+    Gradient {
+        /// The first such row of the table.
+        row: usize,
+        /// How many there are.
+        rows: u32,
+    },
+
     /// A search that the driver did not let a kernel finish.
     #[error(
-        "row {row}: the driver ended the search early (llvmpipe counts 65535 iterations a lane); take fewer bins or iterations, or the CPU"
+        "row {row}: the driver ended a loop early (llvmpipe counts 65535 iterations a lane); take fewer bins, iterations or duplicates, or the CPU"
     )]
     Unfinished {
         /// The first such row.

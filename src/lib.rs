@@ -1,5 +1,5 @@
 //! GPU kernels for **quantized embedding tables**: rows of packed 2, 3, 4 or 8-bit codes with a scale and
-//! a bias each, or with a codebook of their own or of their block, looked up, pooled, quantized and
+//! a bias each, with a step, or with a codebook of their own or of their block, looked up, pooled, quantized and
 //! dequantized on every GPU that wgpu reaches, and checked against a CPU reference.
 //!
 //! # Ten lines
@@ -20,10 +20,11 @@
 //! # Words
 //!
 //! A *table* has `rows` x `dim`. A *row* has a *header* and *codes*, packed in u32 *words*. An *affine*
-//! row's header is `scale` and `bias`; `value = scale * code + bias`. A row with a *codebook* has `2^bits`
+//! row's header is `scale` and `bias`; `value = scale * code + bias`. A *symmetric* row's header is a `step`,
+//! and its codes are signed; `value = step * code`. A row with a *codebook* has `2^bits`
 //! *centroids* in place of them; `value = codebook[code]`. Rows may share codebooks by *blocks*: they have no
 //! header then, and the table has a block id for each ([`Blocks`]). A [`Format`] says which, a [`Method`] how
-//! scale and bias, or centroids, are chosen.
+//! scale and bias, a step, or centroids, are chosen.
 //!
 //! A *lookup* reads `indices`; *bags* are delimited by `offsets` (bags + 1 entries); `weights` run
 //! parallel to `indices`; the output is `[bags, dim]`, row-major. (PyTorch: `EmbeddingBag` with
@@ -33,7 +34,8 @@
 //!
 //! [`Method::Asym`] takes a row's minimum and maximum, as PyTorch does it, byte for byte;
 //! [`Method::GreedyTorch`] is PyTorch's `optimized_qparams`; [`Method::Lsq`] leaves less error in as many
-//! bytes; [`Method::Kmeans`] writes codebooks, which leave the least of most rows at the width of a code.
+//! bytes; [`Method::Kmeans`] writes codebooks, which leave the least of most rows at the width of a code;
+//! [`Method::Absmax`] writes symmetric rows, [`PackedTable::with_steps`] such rows with steps that are given.
 //! `docs/accuracy.md` has them all, and `qembed compare` measures them on rows of one's own.
 //!
 //! # In an engine
@@ -52,6 +54,9 @@
 //! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts | no | no | shape, range, limit, device lost |
 //! | `Quantize::bind` | bind group, 24 to 48 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
+//! | `Kernels::sort_buffers` | 33 bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
+//! | `Sort::bind` | 2 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
 //! | `record` | no | no | no | no | never |
 //! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
 //!
@@ -83,6 +88,7 @@ pub mod gpu;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod method;
+pub mod philox;
 pub mod reference;
 mod request;
 #[cfg(feature = "session")]
@@ -90,6 +96,7 @@ mod session;
 pub mod shader;
 mod spec;
 mod table;
+pub mod training;
 pub mod verify;
 
 pub use error::{Error, Result};
@@ -101,7 +108,7 @@ pub use half;
 pub use method::{Method, Search};
 pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
-pub use session::{Adapters, Session};
+pub use session::{Adapters, Session, Training, TrainingMemory};
 pub use spec::{
     LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus, Weighting,
 };

@@ -1,6 +1,7 @@
 //! The blocking convenience: owns a device, uploads, submits, waits, reads back.
 
 mod adapters;
+mod training;
 
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use adapters::Adapters;
 use half::f16;
+pub use training::{Training, TrainingMemory};
 
 use crate::format::{check_dim, codebook_words};
 use crate::gpu::{

@@ -154,6 +154,12 @@ impl PackedTable {
         &self.words[row * row_words..][..row_words]
     }
 
+    /// The words of one row, to be written.
+    pub(crate) fn row_words_mut(&mut self, row: usize) -> &mut [u32] {
+        let row_words = self.format.row_words(self.dim) as usize;
+        &mut self.words[row * row_words..][..row_words]
+    }
+
     /// One row, to be read code by code.
     ///
     /// # Panics

@@ -5,9 +5,10 @@ mod common;
 use common::gpu;
 use half::f16;
 use qembed::reference::exact;
+use qembed::reference::quantize::signed_code;
 use qembed::verify::shapes::Random;
 use qembed::wgpu::{self, BufferUsages};
-use qembed::{Session, shader};
+use qembed::{Bits, Session, shader};
 
 /// Applies one function of exact.wgsl to every pair of words.
 fn apply(session: &Session, function: &str, a: &[u32], b: &[u32]) -> Vec<u32> {
@@ -298,6 +299,42 @@ fn values_of_codes() {
         let got = apply(session, &function, &words(&scale), &words(&bias));
         let expected = |scale, bias| exact::add(exact::mul(scale, code as f32), bias);
         assert_same("affine", &scale, &bias, &got, expected);
+    }
+}
+
+/// The same of symmetric rows, whose codes have signs.
+#[test]
+fn values_of_signed_codes() {
+    let Some(session) = gpu() else { return };
+    let (step, other) = pairs();
+    for code in [0, 1, -1, 127, -128] {
+        let function = format!("bitcast<u32>(symmetric(x, f32({code} + i32(table.zero))))");
+        let got = apply(session, &function, &words(&step), &words(&other));
+        let expected = |step, _| exact::mul(step, code as f32);
+        assert_same("symmetric", &step, &other, &got, expected);
+    }
+}
+
+/// Codes of values in steps: those of pairs, and multiples of half a step, where a reciprocal would do
+/// wrong.
+#[test]
+fn signed_codes() {
+    let Some(session) = gpu() else { return };
+    let (mut x, mut step) = pairs();
+    for odd in (1..128).step_by(2) {
+        let halves = -300..300;
+        x.extend(halves.clone().map(|half| half as f32 * odd as f32 / 2.0));
+        step.extend(halves.map(|_| odd as f32));
+    }
+    let divisible = |(x, step): &(f32, f32)| {
+        x.is_finite() && step.is_normal() && *step > 0.0 && exact::div(*x, *step).is_finite()
+    };
+    let (x, step): (Vec<_>, Vec<_>) = x.into_iter().zip(step).filter(divisible).unzip();
+    let function = "bitcast<u32>(i32(signed_code_of(x, y, -128.0, 127.0)))";
+    let got = apply(session, function, &words(&x), &words(&step));
+    for ((x, step), got) in x.iter().zip(&step).zip(got) {
+        let expected = signed_code(*x, *step, Bits::B8);
+        assert_eq!(got as i32, expected, "{x:e} in steps of {step:e}");
     }
 }
 

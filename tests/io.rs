@@ -7,7 +7,7 @@ use qembed::half::{bf16, f16};
 use qembed::io::{
     Matrix, MatrixFile, TableFile, TableShape, TableWriter, npy, read_matrix, replace,
 };
-use qembed::{Bits, Blocks, Error, Format, PackedTable, Result};
+use qembed::{Bits, Blocks, Error, Format, PackedTable, Params, Result};
 use safetensors::tensor::{SafeTensors, TensorView};
 use safetensors::{Dtype, serialize};
 
@@ -430,6 +430,24 @@ fn files_byte_by_byte() {
     );
     assert_eq!(data, [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0]);
 
+    let symmetric = Format::Symmetric {
+        bits: Bits::B8,
+        params: Params::F32,
+    };
+    let table = PackedTable::from_words(symmetric, 3, vec![0x3e80_0000, 0x0001_ff80]).unwrap();
+    let bytes = save(table, "absmax");
+    let (header, data) = split(&bytes);
+    assert_eq!(
+        header,
+        concat!(
+            r#"{"__metadata__":{"bits":"8","dim":"3","format":"qembed","kind":"symmetric","#,
+            r#""method":"absmax","params":"f32","version":"1"},"#,
+            r#""rows":{"data_offsets":[0,8],"dtype":"U8","shape":[1,8]}}"#
+        )
+    );
+    // As int8: the codes -128, -1 and 1, and padding.
+    assert_eq!(data, [0, 0, 0x80, 0x3e, 0x80, 0xff, 0x01, 0]);
+
     let codebook = Format::Codebook { bits: Bits::B3 };
     let table = PackedTable::from_words(codebook, 10, (1..=5).collect()).unwrap();
     let bytes = save(table, "kmeans");
@@ -495,9 +513,10 @@ fn affine_and_codebook_tables_that_cannot_be() {
     let three = load(rows, &[("bits", "3")]).unwrap();
     assert_eq!(three.table.format().label(), "q3h16");
 
-    let kinds = "this qembed reads version \"1\", kinds affine, codebook, blocks";
+    let kinds = "this qembed reads version \"1\", kinds affine, symmetric, codebook, blocks";
     let kind = format!("has version \"1\" and kind \"groups\"; {kinds}");
     let version = format!("has version \"2\" and kind \"affine\"; {kinds}");
+    let three = "a symmetric row of 3 bits is not supported: take 2, 4 or 8 bits, or affine rows";
     let too_wide = "a codebook of 8 bits (256 centroids, 512 bytes) is not supported: take 2, 3 or 4 bits, or affine rows";
     let cases: &[(&Entries<'_>, &str)] = &[
         (&[("format", "")], "is no table file: quantize makes one"),
@@ -528,6 +547,11 @@ fn affine_and_codebook_tables_that_cannot_be() {
         (
             &[("kind", "codebook"), ("params", "f32")],
             "its metadata \"params\" is \"f32\", not f16",
+        ),
+        (&[("kind", "symmetric"), ("bits", "3")], three),
+        (
+            &[("kind", "symmetric"), ("bits", "8"), ("params", "f32")],
+            "its metadata (s8h32, dim 8) needs U8 rows of 12 bytes, the tensor is U8 [2, 8]",
         ),
         (&[("kind", "codebook"), ("bits", "8")], too_wide),
         (&[("kind", "blocks"), ("bits", "8")], too_wide),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PYTORCH_BITS, gpu, oracles, table};
+use common::{PYTORCH_BITS, gpu, oracles, symmetric, table};
 use qembed::verify::{self, CpuEngine, GpuEngine, compare};
 use qembed::{
     Bits, Error, Format, LookupRequest, LookupStatus, OutOfRange, Output, PackedTable, Params,
@@ -97,6 +97,41 @@ fn poolings_by_hand() {
                 assert_eq!(status, LookupStatus::CLEAR, "{pooling:?} on the {name}");
             },
         );
+    }
+}
+
+/// Rows -2, -1, 0, 1 times 0.5, and the outermost codes times 2.
+#[test]
+fn symmetric_rows_by_hand() {
+    let formats = Format::all().filter(|format| matches!(format, Format::Symmetric { .. }));
+    for format in formats {
+        let (least, most) = format.bits().signed_codes().into_inner();
+        let table = symmetric(
+            format,
+            &[(0.5, &[-2, -1, 0, 1]), (2.0, &[least, most, 0, -1])],
+        );
+        let (least, most) = (2.0 * least as f32, 2.0 * most as f32);
+        for (pooling, expected) in [
+            (
+                Pooling::None,
+                vec![least, most, 0.0, -2.0, -1.0, -0.5, 0.0, 0.5],
+            ),
+            (Pooling::Sum, vec![least - 1.0, most - 0.5, 0.0, -1.5]),
+            (
+                Pooling::Mean,
+                vec![(least - 1.0) / 2.0, (most - 0.5) / 2.0, 0.0, -0.75],
+            ),
+            (Pooling::Max, vec![-1.0, most, 0.0, 0.5]),
+        ] {
+            on_each(
+                &table,
+                request(pooling, &[1, 0], &[0, 2]),
+                |name, values, status| {
+                    assert_eq!(values, expected, "{format} {pooling:?} on the {name}");
+                    assert_eq!(status, LookupStatus::CLEAR);
+                },
+            );
+        }
     }
 }
 

@@ -4,10 +4,12 @@
 mod common;
 
 use common::oracles;
-use qembed::reference::quantize::{Solver, exact_centroids, nearest};
+use qembed::reference::quantize::{Solver, exact_centroids, nearest, write_symmetric};
 use qembed::reference::{quantize_row, row_value};
 use qembed::verify::shapes::Random;
-use qembed::{Bits, Format, Layout, Levels, Method, Narrow, PackedTable, Row, Search};
+use qembed::{
+    Bits, Error, Format, Layout, Levels, Method, Narrow, PackedTable, Params, Row, Search,
+};
 
 /// The rows of the reference as a table.
 fn reference_table(values: &[f32], dim: usize, format: Format, method: Method) -> PackedTable {
@@ -384,6 +386,209 @@ fn blocks_that_cannot_be_are_refused() {
     assert_eq!(refused(&values, 0), "blocks: needed 1 to 4294967295, got 0");
     assert!(refused(&[0.0, 1.0, f32::NAN, 1.0], 1).starts_with("row 1, column 0 holds NaN"));
     assert!(refused(&[0.0, 1.0, 70000.0, 1.0], 1).starts_with("row 1 spans 1e0 to 7e4"));
+}
+
+const fn s(bits: Bits, params: Params) -> Format {
+    Format::Symmetric { bits, params }
+}
+
+/// Step and signed codes of one row, by the reference and by the CPU engine.
+fn absmax(values: &[f32], format: Format) -> (f32, Vec<i32>) {
+    let table = PackedTable::quantize(values, values.len(), format, Method::Absmax).unwrap();
+    assert!(table == reference_table(values, values.len(), format, Method::Absmax));
+    let row = table.row(0);
+    let codes = (0..values.len()).map(|column| row.signed_code(column));
+    (row.step().unwrap(), codes.collect())
+}
+
+#[test]
+fn absmax_by_hand() {
+    // 1.75 is code -7: the step is 0.25. Half-way values become the even code.
+    let values = [1.0, -1.75, 0.0, 0.125, -0.125, 0.375, -0.375, 1.74, -0.0];
+    for params in Params::ALL {
+        let expected = (0.25, vec![4, -7, 0, 0, 0, 2, -2, 7, 0]);
+        assert_eq!(absmax(&values, s(Bits::B4, params)), expected);
+    }
+    // At 2 bits the largest code is 1.
+    let format = s(Bits::B2, Params::F16);
+    assert_eq!(
+        absmax(&[-3.0, 1.5, -1.5, 1.6], format),
+        (3.0, vec![-1, 0, 0, 1])
+    );
+    // A step is rounded to f16 before codes are made of it.
+    let (step, codes) = absmax(&[1.0, -1.0], s(Bits::B8, Params::F16));
+    assert_eq!(
+        (step, codes),
+        (f32::from(f16_of(1.0 / 127.0)), vec![127, -127])
+    );
+}
+
+fn f16_of(x: f32) -> qembed::half::f16 {
+    qembed::half::f16::from_f32(x)
+}
+
+#[test]
+fn absmax_at_the_ends() {
+    for (bits, params) in [(Bits::B2, Params::F16), (Bits::B8, Params::F32)] {
+        // Zeros, and what counts as zero, have a step of 1; so has what makes a step of 0.
+        let tiny = f32::MIN_POSITIVE;
+        for row in [
+            [0.0, -0.0],
+            [1e-40, -1e-40],
+            [tiny / 2.0, 0.0],
+            [-tiny, tiny],
+        ] {
+            let zeros = (1.0, vec![0, 0]);
+            assert_eq!(absmax(&row, s(bits, params)), zeros, "{row:?}");
+        }
+    }
+    // 1.4 units of f16 become one: the values are beyond the codes then, which clamp at -128.
+    let unit = 0.5f32.powi(24);
+    let reach = 1.4 * 127.0 * unit;
+    let expected = (unit, vec![127, -128, 0]);
+    assert_eq!(
+        absmax(&[reach, -reach, 0.0], s(Bits::B8, Params::F16)),
+        expected
+    );
+    // The largest f32 is no problem at any width: no step has a reciprocal to lose.
+    for bits in [Bits::B2, Bits::B4, Bits::B8] {
+        let most = *bits.signed_codes().end();
+        let (_, codes) = absmax(&[f32::MAX, -f32::MAX], s(bits, Params::F32));
+        assert_eq!(codes, [most, -most]);
+    }
+}
+
+#[test]
+fn absmax_refuses_by_name() {
+    let format = s(Bits::B2, Params::F16);
+    let refused =
+        |values: &[f32]| PackedTable::quantize(values, 2, format, Method::Absmax).unwrap_err();
+    let error = refused(&[0.0, 1.0, 3.0, -70000.0]);
+    assert!(matches!(error, Error::StepRange { row: 1, .. }));
+    assert_eq!(
+        error.to_string(),
+        "row 1 spans -7e4 to 3e0: an f16 header cannot hold its step; use f32 headers or scale the values down"
+    );
+    assert!(matches!(
+        refused(&[0.0, f32::NAN]),
+        Error::NotFinite {
+            row: 0,
+            column: 1,
+            ..
+        }
+    ));
+    let error = Method::Absmax.format(Bits::B3, None).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    let error = Method::Absmax.check(Format::affine(Bits::B4)).unwrap_err();
+    assert!(
+        error.to_string().starts_with("absmax into rows of q4h16"),
+        "{error}"
+    );
+}
+
+/// Codes of `odd * half` in steps of `odd`, which are ties at every odd half: a product with the rounded
+/// reciprocal would lose some.
+#[test]
+fn steps_are_divided_by() {
+    let mut lost = 0;
+    for odd in (1..128).step_by(2).map(|odd| odd as f32) {
+        // The largest is 127 steps, so that absmax finds the step.
+        let values: Vec<f32> = (-254..=254).map(|half| half as f32 * odd / 2.0).collect();
+        for params in Params::ALL {
+            let (step, codes) = absmax(&values, s(Bits::B8, params));
+            assert_eq!(step, odd);
+            for (half, code) in (-254..=254).zip(&codes) {
+                let exact = (half as f32 / 2.0).round_ties_even();
+                assert_eq!(*code as f32, exact, "{half} halves of {odd}");
+                let product = half as f32 * odd / 2.0 * (1.0 / odd);
+                lost += usize::from(product.round_ties_even() != exact);
+            }
+        }
+    }
+    assert!(lost > 0, "the literals must tell a quotient from a product");
+}
+
+#[test]
+fn given_steps_by_hand() {
+    let format = s(Bits::B4, Params::F32);
+    let values = [0.25, -0.3, 9.0, -9.0, 0.0, 1.25];
+    let one = PackedTable::with_steps(&values, 2, format, &[0.25]).unwrap();
+    assert_eq!(one.dequantize(), [0.25, -0.25, 1.75, -2.0, 0.0, 1.25]);
+    let each = PackedTable::with_steps(&values, 2, format, &[0.25, 2.0, 0.5]).unwrap();
+    assert_eq!(each.dequantize(), [0.25, -0.25, 8.0, -8.0, 0.0, 1.0]);
+    // Rounded to f16 first, so that 0.1 is worth what the header says.
+    let halves = s(Bits::B8, Params::F16);
+    let table = PackedTable::with_steps(&[0.1], 1, halves, &[0.1]).unwrap();
+    assert_eq!(table.dequantize(), [f32::from(f16_of(0.1))]);
+    let none = PackedTable::with_steps(&[], 3, format, &[]).unwrap();
+    assert_eq!((none.rows(), none.dim()), (0, 3));
+}
+
+/// Any step, any value: the CPU engine's rows are the reference's.
+#[test]
+fn given_steps_on_random_rows() {
+    let mut random = Random::new(21);
+    let formats = Format::all().filter(|format| matches!(format, Format::Symmetric { .. }));
+    for format in formats {
+        for dim in [1, 7, 33, 64] {
+            let steps: Vec<f32> = (0..60)
+                .map(|row| (1.5 + random.signed()) * 2.0f32.powi(row % 16 - 13))
+                .map(|step| match format.params() {
+                    Params::F16 => f16_of(step).to_f32(),
+                    Params::F32 => step,
+                })
+                .collect();
+            let reach = |row: usize| steps[row] * 1.2 * format.bits().max_code() as f32;
+            let values: Vec<f32> = (0..60 * dim)
+                .map(|at| random.signed() * reach(at / dim))
+                .collect();
+            let got = PackedTable::with_steps(&values, dim, format, &steps).unwrap();
+            for (row, values) in values.chunks_exact(dim).enumerate() {
+                let mut words = vec![0; got.row_words(row).len()];
+                write_symmetric(values, steps[row], format, &mut words);
+                assert_eq!(got.row_words(row), words, "{format} row {row} of dim {dim}");
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_that_are_none_are_refused() {
+    let refused =
+        |format, steps: &[f32]| PackedTable::with_steps(&[1.0; 6], 2, format, steps).unwrap_err();
+    let format = s(Bits::B4, Params::F32);
+    for step in [0.0, -0.0, -1.0, f32::NAN, f32::INFINITY, 1e-40] {
+        let error = refused(format, &[1.0, step, 0.0]);
+        assert!(matches!(error, Error::Step { row: 1, .. }), "{error}");
+    }
+    let halves = s(Bits::B4, Params::F16);
+    for step in [1e-8, 70000.0, -1.0] {
+        let error = refused(halves, &[step]);
+        assert!(matches!(error, Error::Step { row: 0, .. }), "{error}");
+    }
+    assert_eq!(
+        refused(halves, &[1.0, 1.0, 1e-8]).to_string(),
+        "row 2: an f16 header cannot hold the step 1e-8; steps are positive and finite"
+    );
+    assert_eq!(
+        refused(format, &[1.0, 1.0]).to_string(),
+        "steps: needed 3, one for every row, or one for all, got 2"
+    );
+    let affine = refused(Format::affine(Bits::B4), &[1.0]);
+    assert!(matches!(affine, Error::Unsupported { .. }), "{affine}");
+    assert!(matches!(
+        refused(s(Bits::B3, Params::F32), &[1.0]),
+        Error::Unsupported { .. }
+    ));
+    let nan = PackedTable::with_steps(&[1.0, 1.0, 1.0, f32::NAN], 2, format, &[1.0]);
+    assert!(matches!(
+        nan.unwrap_err(),
+        Error::NotFinite {
+            row: 1,
+            column: 1,
+            ..
+        }
+    ));
 }
 
 /// A symmetric range that f16 cannot hold, though the row's own range fits.

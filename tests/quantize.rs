@@ -15,6 +15,10 @@ fn affine_formats() -> impl Iterator<Item = Format> {
     Format::all().filter(|format| matches!(format, Format::Affine { .. }))
 }
 
+fn symmetric_formats() -> impl Iterator<Item = Format> {
+    Format::all().filter(|format| matches!(format, Format::Symmetric { .. }))
+}
+
 #[test]
 fn the_gpu_gives_every_byte_of_pytorch() {
     let Some(session) = gpu() else { return };
@@ -49,11 +53,13 @@ fn rows_of_every_magnitude() {
             let scale = 2.0f64.powi(exponent);
             values.extend((0..dim).map(|_| (f64::from(random.signed()) * scale) as f32));
         }
-        for format in affine_formats() {
+        let affine = affine_formats().map(|format| (format, Method::Asym));
+        let symmetric = symmetric_formats().map(|format| (format, Method::Absmax));
+        for (format, method) in affine.chain(symmetric) {
             let (expected, counted) =
-                qembed::cpu::quantize_counting(&values, dim, format, Method::Asym).unwrap();
+                qembed::cpu::quantize_counting(&values, dim, format, method).unwrap();
             let (table, status) = session
-                .quantize_counting(&values, dim, format, Method::Asym)
+                .quantize_counting(&values, dim, format, method)
                 .unwrap();
             let got = session.download(&table).unwrap();
             for row in 0..expected.rows() as usize {
@@ -153,6 +159,19 @@ fn the_gpu_refuses_what_the_cpu_refuses() {
         let expected = PackedTable::quantize(&values, 8, format, Method::Asym).unwrap_err();
         assert_eq!(error.to_string(), expected.to_string());
     }
+    let symmetric = Format::Symmetric {
+        bits: Bits::B2,
+        params: Params::F16,
+    };
+    for bad in [f32::NAN, f32::NEG_INFINITY, 1e6] {
+        let mut values: Vec<f32> = (0..64).map(|i| i as f32).collect();
+        values[37] = bad;
+        let error = session
+            .quantize(&values, 8, symmetric, Method::Absmax)
+            .unwrap_err();
+        let expected = PackedTable::quantize(&values, 8, symmetric, Method::Absmax).unwrap_err();
+        assert_eq!(error.to_string(), expected.to_string());
+    }
     let error = session
         .quantize(&[0.0; 5], 2, format, Method::Asym)
         .unwrap_err();
@@ -195,6 +214,56 @@ fn every_format_survives_quantize_and_dequantize() {
                     (x - y).abs() <= scale / 2.0 + slack,
                     "{format}: {x} became {y}"
                 );
+            }
+        }
+    }
+}
+
+/// Every value of a symmetric table lies within half a step, but for what rounding the step to f16 moves:
+/// `2^-11` of it for every step. So does it after a second time, on any device: the table survives.
+#[test]
+fn symmetric_rows_survive() {
+    let values: Vec<f32> = (0..256).map(|i| (i as f32 - 100.0) / 16.0).collect();
+    for format in symmetric_formats() {
+        let packed = PackedTable::quantize(&values, 64, format, Method::Absmax).unwrap();
+        let decoded = packed.dequantize();
+        for (at, (x, y)) in values.iter().zip(&decoded).enumerate() {
+            let step = packed.row(at / 64).step().unwrap();
+            let slack = (x.abs() + step) / 2048.0;
+            assert!(
+                (x - y).abs() <= step / 2.0 + slack,
+                "{format}: {x} became {y}"
+            );
+        }
+        let steps: Vec<_> = (0..4).map(|row| packed.row(row).step().unwrap()).collect();
+        let again = PackedTable::with_steps(&decoded, 64, format, &steps).unwrap();
+        assert!(again == packed, "{format}");
+        let Some(session) = gpu() else { continue };
+        let table = session
+            .quantize(&values, 64, format, Method::Absmax)
+            .unwrap();
+        assert!(session.download(&table).unwrap() == packed, "{format}");
+    }
+}
+
+/// Ties of every step: the kernel divides by it, and multiplies with no reciprocal.
+#[test]
+fn absmax_on_the_gpu_divides() {
+    let Some(session) = gpu() else { return };
+    let row = |odd: i32| (-254..=254).map(move |half| (half * odd) as f32 / 2.0);
+    let values: Vec<f32> = (1..128).step_by(2).flat_map(row).collect();
+    for params in Params::ALL {
+        let bits = Bits::B8;
+        let format = Format::Symmetric { bits, params };
+        let table = session
+            .quantize(&values, 509, format, Method::Absmax)
+            .unwrap();
+        let packed = session.download(&table).unwrap();
+        for row in 0..64 {
+            for column in 0..509 {
+                let expected = ((column as f32 - 254.0) / 2.0).round_ties_even();
+                let code = packed.row(row).signed_code(column);
+                assert_eq!(code as f32, expected, "row {row}, column {column}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PYTORCH_BITS, oracles, table};
+use common::{PYTORCH_BITS, oracles, symmetric, table};
 use qembed::reference::{self, LookupArgs};
 use qembed::verify::compare;
 use qembed::{
@@ -13,6 +13,10 @@ use qembed::{
 const Q4H16: Format = Format::Affine {
     bits: Bits::B4,
     params: Params::F16,
+};
+const S8H32: Format = Format::Symmetric {
+    bits: Bits::B8,
+    params: Params::F32,
 };
 const Q8H32: Format = Format::Affine {
     bits: Bits::B8,
@@ -298,6 +302,82 @@ fn an_f32_header_rounds_twice() {
 fn subnormal_headers_count_as_zero() {
     let table = table(Q8H32, &[(1e-40, 1.0, &[255]), (1.0, 1e-40, &[0])]);
     assert_eq!(reference::dequantize(&table), [1.0, 0.0]);
+}
+
+/// Words by hand, low bits first, negative codes in two's complement: -8 is 8 and -1 is f.
+#[test]
+fn symmetric_rows_by_hand() {
+    let decoded = |bits, params, words: Vec<u32>, dim| {
+        let format = Format::Symmetric { bits, params };
+        let table = PackedTable::from_words(format, dim, words).unwrap();
+        (table.row(0).step().unwrap(), reference::dequantize(&table))
+    };
+    let words = vec![0x0000_3800, 0x3e20_87f1, 0x0000_004d];
+    let (step, values) = decoded(Bits::B4, Params::F16, words, 10);
+    assert_eq!(step, 0.5);
+    let expected = [0.5, -0.5, 3.5, -4.0, 0.0, 1.0, -1.0, 1.5, -1.5, 2.0];
+    assert_eq!(values, expected);
+    let words = vec![0x3e80_0000, 0xff00_7f80, 0x0000_0005];
+    let (step, values) = decoded(Bits::B8, Params::F32, words, 5);
+    assert_eq!(step, 0.25);
+    assert_eq!(values, [-32.0, 31.75, 0.0, -0.25, 1.25]);
+    let (_, values) = decoded(Bits::B2, Params::F16, vec![0x4000, 0b01_00_11_10], 4);
+    assert_eq!(values, [-4.0, -2.0, 0.0, 2.0]);
+    // The helper of the other rings agrees.
+    let table = symmetric(S8H32, &[(0.25, &[-128, 127, 0, -1, 5])]);
+    assert_eq!(table.words(), [0x3e80_0000, 0xff00_7f80, 0x0000_0005]);
+    let row = table.row(0);
+    assert_eq!((row.code(0), row.signed_code(0)), (0x80, -128));
+    assert_eq!((row.header(), row.step()), (None, Some(0.25)));
+}
+
+/// `value = rn(step * code)`, and a zero is +0 whatever it comes from.
+#[test]
+fn symmetric_values_round_once() {
+    let step = 1.0 + f32::EPSILON;
+    let table = symmetric(S8H32, &[(step, &[127, -127, -128, 0])]);
+    let once = (127.0 * f64::from(step)) as f32;
+    assert_eq!(
+        reference::dequantize(&table),
+        [once, -once, -128.0 * step, 0.0]
+    );
+    assert_ne!(
+        once, 127.0,
+        "the literal must tell rounding from cutting off"
+    );
+    let table = symmetric(S8H32, &[(1e-40, &[-1, 0, 1, -128]), (-2.0, &[0, 0, 0, 0])]);
+    for value in reference::dequantize(&table) {
+        assert_eq!(value.to_bits(), 0);
+    }
+    let table = symmetric(S8H32, &[(f32::MIN_POSITIVE, &[-1, -128])]);
+    let tiny = f32::MIN_POSITIVE;
+    assert_eq!(reference::dequantize(&table), [-tiny, -128.0 * tiny]);
+}
+
+#[test]
+fn symmetric_rows_of_three_bits_do_not_exist() {
+    for params in Params::ALL {
+        let bits = Bits::B3;
+        let format = Format::Symmetric { bits, params };
+        let error = PackedTable::from_words(format, 8, vec![]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a symmetric row of 3 bits is not supported: take 2, 4 or 8 bits, or affine rows"
+        );
+    }
+}
+
+#[test]
+fn symmetric_rows_are_in_no_foreign_layout() {
+    let table = symmetric(S8H32, &[(0.25, &[-128, 127])]);
+    for layout in [Layout::PyTorch, tbe(16)] {
+        let error = table.export(layout, Narrow::Round).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "signed codes in another library's rows is not supported: PyTorch and FBGEMM have scale and bias; \
+             quantize by an affine method"
+        );
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use naga::{
 };
 use qembed::shader::{
     self, Access, CapacityUniform, CountsWords, PreparedWords, Promise, RowRangeUniform,
-    TableUniform, Variant, WorkUniform,
+    SortUniform, TableUniform, Variant, WorkUniform,
 };
 
 /// Parses, validates with no capability at all, and resolves the overrides.
@@ -302,6 +302,15 @@ fn structs_are_laid_out_as_in_rust() {
             assert_struct(&variant, name, size, members);
         }
     }
+    let sort = [
+        ("count", offset_of!(SortUniform, count)),
+        ("rows", offset_of!(SortUniform, rows)),
+        ("tiles", offset_of!(SortUniform, tiles)),
+        ("shift", offset_of!(SortUniform, shift)),
+    ];
+    for variant in sort_kernels() {
+        assert_struct(&variant, "Sort", size_of::<SortUniform>(), &sort);
+    }
 }
 
 fn assert_struct(variant: &Variant, name: &str, size: usize, expected: Members<'_>) {
@@ -322,20 +331,44 @@ fn assert_struct(variant: &Variant, name: &str, size: usize, expected: Members<'
     assert_eq!(*span as usize, size, "{name} in {}", variant.label);
 }
 
+/// Asserts that a constant of a module is the host's.
+fn assert_constant(variant: &Variant, name: &str, expected: u32) {
+    let module = naga::front::wgsl::parse_str(variant.source).unwrap();
+    let (_, constant) = module
+        .constants
+        .iter()
+        .find(|(_, constant)| constant.name.as_deref() == Some(name))
+        .unwrap_or_else(|| panic!("{} has no {name}", variant.label));
+    let literal = &module.global_expressions[constant.init];
+    let expected = Expression::Literal(naga::Literal::U32(expected));
+    let found = format!("{literal:?}");
+    assert_eq!(
+        found,
+        format!("{expected:?}"),
+        "{name} in {}",
+        variant.label
+    );
+}
+
 /// The grid folds at one width on both sides.
 #[test]
 fn the_grid_width_is_that_of_the_host() {
     for variant in shader::all() {
-        let module = naga::front::wgsl::parse_str(variant.source).unwrap();
-        let (_, width) = module
-            .constants
-            .iter()
-            .find(|(_, constant)| constant.name.as_deref() == Some("GRID_WIDTH"))
-            .unwrap();
-        let literal = &module.global_expressions[width.init];
-        let expected = Expression::Literal(naga::Literal::U32(shader::GRID_WIDTH));
-        assert_eq!(format!("{literal:?}"), format!("{expected:?}"));
+        assert_constant(&variant, "GRID_WIDTH", shader::GRID_WIDTH);
     }
+}
+
+/// A sort has one digit and one tile on both sides.
+#[test]
+fn digits_and_tiles_are_those_of_the_host() {
+    for variant in sort_kernels() {
+        assert_constant(&variant, "DIGITS", shader::SORT_WORKGROUP);
+        assert_constant(&variant, "TILE", shader::SORT_TILE);
+    }
+}
+
+fn sort_kernels() -> impl Iterator<Item = Variant> {
+    shader::all().filter(|variant| variant.label.starts_with("sort."))
 }
 
 /// What a variant that promises bits may not contain, wherever its entry point reaches.
@@ -416,7 +449,10 @@ fn check_function(
             Expression::Math { fun, arg, .. } => {
                 let allowed = match fun {
                     MathFunction::Pack2x16float | MathFunction::Unpack2x16float => false,
-                    MathFunction::Round | MathFunction::Clamp | MathFunction::Abs => true,
+                    MathFunction::Round
+                    | MathFunction::Floor
+                    | MathFunction::Clamp
+                    | MathFunction::Abs => true,
                     _ => !is_float(arg),
                 };
                 if !allowed {

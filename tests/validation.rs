@@ -1,8 +1,9 @@
 //! Ring 3: every error of kernels, tables and `bind`, on wgpu's noop device with default limits; no
 //! validation error of wgpu's own escapes. No GPU.
 
-use std::sync::{Arc, Mutex};
+mod common;
 
+use common::Noop;
 use qembed::gpu::{
     BlocksBuffer, Counts, DequantizeArgs, Kernels, LookupArgs, QuantizeArgs, Table, TableBuffers,
     TableDesc,
@@ -13,14 +14,6 @@ use qembed::{
 };
 
 const Q4: Format = Format::affine(Bits::B4);
-
-/// A noop device whose stray errors are collected instead of panicking.
-struct Noop {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
-    kernels: Kernels,
-    stray: Arc<Mutex<Vec<String>>>,
-}
 
 impl Noop {
     /// A table of zeros, with three blocks where the format has them.
@@ -40,56 +33,10 @@ impl Noop {
         Table::from_buffers(&self.kernels, desc, buffers).unwrap()
     }
 
-    fn new() -> Self {
-        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let stray = Arc::new(Mutex::new(vec![]));
-        let collected = stray.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            collected.lock().unwrap().push(error.to_string());
-        }));
-        let kernels = Kernels::new(&device).unwrap();
-        Self {
-            device,
-            queue,
-            kernels,
-            stray,
-        }
-    }
-
-    fn buffer(&self, size: u64, usage: BufferUsages) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size,
-            usage,
-            mapped_at_creation: false,
-        })
-    }
-
-    fn storage(&self, size: u64) -> wgpu::Buffer {
-        self.buffer(size, BufferUsages::STORAGE)
-    }
-
     /// 10 rows of 64 columns.
     fn table(&self) -> Table {
         let packed = PackedTable::quantize(&[0.5; 640], 64, Q4, Method::Asym).unwrap();
         self.kernels.upload(&self.queue, &packed).unwrap()
-    }
-
-    /// Records and submits, so that whatever wgpu would complain about comes out.
-    fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) {
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        record(&mut encoder.begin_compute_pass(&Default::default()));
-        self.queue.submit([encoder.finish()]);
-    }
-}
-
-impl Drop for Noop {
-    fn drop(&mut self) {
-        let stray = self.stray.lock().unwrap();
-        assert!(
-            stray.is_empty() || std::thread::panicking(),
-            "wgpu complained: {stray:?}"
-        );
     }
 }
 
@@ -895,8 +842,8 @@ fn every_method_binds_and_records() {
             }
         }
     }
-    // Eleven affine methods in eight formats, k-means in three, at two dims.
-    assert_eq!(count, 2 * (11 * 8 + 3));
+    // Eleven affine methods in eight formats, absmax in six, k-means in three, at two dims.
+    assert_eq!(count, 2 * (11 * 8 + 6 + 3));
 }
 
 #[test]

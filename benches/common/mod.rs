@@ -39,7 +39,11 @@ pub fn filled(session: &Session, contents: &[u8]) -> wgpu::Buffer {
 }
 
 /// Records something many times into one submit and waits for it.
-fn timed(session: &Session, times: u64, record: impl Fn(&mut wgpu::ComputePass<'_>)) -> Duration {
+pub fn timed(
+    session: &Session,
+    times: u64,
+    record: impl Fn(&mut wgpu::ComputePass<'_>),
+) -> Duration {
     let start = Instant::now();
     let mut encoder = session.device().create_command_encoder(&Default::default());
     let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -48,6 +52,23 @@ fn timed(session: &Session, times: u64, record: impl Fn(&mut wgpu::ComputePass<'
     session.queue().submit([encoder.finish()]);
     session.wait().unwrap();
     start.elapsed()
+}
+
+/// The words of a buffer with the usage `COPY_SRC`.
+pub fn read(session: &Session, buffer: &wgpu::Buffer) -> Vec<u32> {
+    let device = session.device();
+    let staging = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: buffer.size(),
+        usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+    session.queue().submit([encoder.finish()]);
+    staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+    session.wait().unwrap();
+    bytemuck::cast_slice(&staging.slice(..).get_mapped_range().unwrap()).to_vec()
 }
 
 /// Benches a kernel beside a copy that moves as many bytes, half of them read, half written.

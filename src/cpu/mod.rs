@@ -6,7 +6,9 @@
 mod dequantize;
 mod lookup;
 mod quantize;
+mod training;
 
 pub use dequantize::dequantize;
 pub use lookup::lookup;
 pub use quantize::quantize_counting;
+pub use training::Training;

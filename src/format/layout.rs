@@ -133,17 +133,22 @@ impl Layout {
     }
 
     /// # Errors
-    /// [`Error::Unsupported`] for rows with codebooks and widths that the layout does not have;
-    /// [`Error::NarrowingRefused`] where the layout's header is f16, the format's is f32 and `narrow`
+    /// [`Error::Unsupported`] for symmetric rows, rows with codebooks and widths that the layout does not
+    /// have; [`Error::NarrowingRefused`] where the layout's header is f16, the format's is f32 and `narrow`
     /// refuses.
     pub(crate) fn check_export(self, format: Format, narrow: Narrow) -> Result<()> {
-        let Format::Affine { bits, .. } = format else {
+        let foreign = match format {
+            Format::Affine { .. } => None,
+            Format::Symmetric { .. } => Some("signed codes"),
+            Format::Codebook { .. } | Format::Blocks { .. } => Some("a codebook"),
+        };
+        if let Some(foreign) = foreign {
             return Err(Error::Unsupported {
-                what: "a codebook in another library's rows".into(),
+                what: format!("{foreign} in another library's rows"),
                 instead: "PyTorch and FBGEMM have scale and bias; quantize by an affine method",
             });
-        };
-        self.check_bits(bits)?;
+        }
+        self.check_bits(format.bits())?;
         match (self.narrows(format), narrow) {
             (true, Narrow::Refuse) => Err(Error::NarrowingRefused),
             (true, Narrow::Round) | (false, _) => Ok(()),

@@ -11,8 +11,8 @@ pub use blocks::Blocks;
 pub(crate) use blocks::id_words;
 pub(crate) use blocks::{codebook_words, id_bits};
 pub use layout::{Layout, Narrow, RowAlignment};
-pub(crate) use row::put_code;
 pub use row::{Codebook, Header, Levels, Row};
+pub(crate) use row::{put_code, write_step};
 
 use crate::{Error, Result};
 
@@ -51,6 +51,12 @@ impl Bits {
     pub const fn max_code(self) -> u32 {
         (1 << self.count()) - 1
     }
+
+    /// The codes of symmetric rows, two's complement: `-2^(bits-1)` to `2^(bits-1) - 1`.
+    pub const fn signed_codes(self) -> std::ops::RangeInclusive<i32> {
+        let half = 1 << (self.count() - 1);
+        std::ops::RangeInclusive::new(-half, half - 1)
+    }
 }
 
 impl TryFrom<u32> for Bits {
@@ -68,12 +74,12 @@ impl TryFrom<u32> for Bits {
     }
 }
 
-/// Type of a row's scale and bias.
+/// Type of a row's scale and bias, or of its step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Params {
-    /// Two f16, 4 bytes a row.
+    /// f16: scale and bias take 4 bytes a row, and so does a step, in a word of its own.
     F16,
-    /// Two f32, 8 bytes a row.
+    /// f32: scale and bias take 8 bytes a row, a step 4.
     F32,
 }
 
@@ -111,6 +117,17 @@ pub enum Format {
         /// Type of scale and bias.
         params: Params,
     },
+    /// `value = step * code`, the code a signed integer, the step in the row's header; it is positive and
+    /// finite in every row that this library makes.
+    ///
+    /// Source: the rows that embeddings are trained on with learned or given steps, as in Li et al. 2023,
+    /// "Adaptive Low-Precision Training for Embeddings in Click-Through Rate Prediction".
+    Symmetric {
+        /// Bits per code: 2, 4 or 8.
+        bits: Bits,
+        /// Type of the step.
+        params: Params,
+    },
     /// `value = codebook[code]`: f16 centroids, `2^bits` of them, in the row's header.
     ///
     /// Source: KMEANS of Guan et al. 2019, "Post-Training 4-bit Quantization on Embedding Tables".
@@ -136,8 +153,14 @@ impl Format {
                 .into_iter()
                 .map(move |params| Self::Affine { bits, params })
         });
+        let symmetric = [Bits::B2, Bits::B4, Bits::B8].into_iter().flat_map(|bits| {
+            Params::ALL
+                .into_iter()
+                .map(move |params| Self::Symmetric { bits, params })
+        });
         let bits = [Bits::B2, Bits::B3, Bits::B4];
         affine
+            .chain(symmetric)
             .chain(bits.map(|bits| Self::Codebook { bits }))
             .chain(bits.map(|bits| Self::Blocks { bits }))
     }
@@ -153,20 +176,24 @@ impl Format {
     /// Bits per code.
     pub const fn bits(self) -> Bits {
         match self {
-            Self::Affine { bits, .. } | Self::Codebook { bits } | Self::Blocks { bits } => bits,
+            Self::Affine { bits, .. }
+            | Self::Symmetric { bits, .. }
+            | Self::Codebook { bits }
+            | Self::Blocks { bits } => bits,
         }
     }
 
-    /// Type of scale and bias, or of the centroids.
+    /// Type of scale and bias, of the step, or of the centroids.
     pub const fn params(self) -> Params {
         match self {
-            Self::Affine { params, .. } => params,
+            Self::Affine { params, .. } | Self::Symmetric { params, .. } => params,
             Self::Codebook { .. } | Self::Blocks { .. } => Params::F16,
         }
     }
 
-    /// The format's part of every label: `q4h16` is 4-bit codes beside an f16 header, `c4` beside a
-    /// codebook of the row's own, `b4` with a codebook of the row's block.
+    /// The format's part of every label: `q4h16` is 4-bit codes beside an f16 header, `s4h16` signed ones
+    /// beside an f16 step, `c4` codes beside a codebook of the row's own, `b4` with a codebook of the row's
+    /// block.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Affine { bits, params } => match (bits, params) {
@@ -178,6 +205,16 @@ impl Format {
                 (Bits::B4, Params::F32) => "q4h32",
                 (Bits::B8, Params::F16) => "q8h16",
                 (Bits::B8, Params::F32) => "q8h32",
+            },
+            Self::Symmetric { bits, params } => match (bits, params) {
+                (Bits::B2, Params::F16) => "s2h16",
+                (Bits::B2, Params::F32) => "s2h32",
+                (Bits::B3, Params::F16) => "s3h16",
+                (Bits::B3, Params::F32) => "s3h32",
+                (Bits::B4, Params::F16) => "s4h16",
+                (Bits::B4, Params::F32) => "s4h32",
+                (Bits::B8, Params::F16) => "s8h16",
+                (Bits::B8, Params::F32) => "s8h32",
             },
             Self::Codebook { bits } => match bits {
                 Bits::B2 => "c2",
@@ -201,6 +238,8 @@ impl Format {
                 Params::F16 => 1,
                 Params::F32 => 2,
             },
+            // A row is whole words: an f16 step takes one as an f32 step does.
+            Self::Symmetric { .. } => 1,
             Self::Codebook { bits } => codebook_words(bits),
             Self::Blocks { .. } => 0,
         }
@@ -220,12 +259,25 @@ impl Format {
     /// Refuses a format that does not exist.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for codebooks of 8 bits.
+    /// [`Error::Unsupported`] for codebooks of 8 bits and symmetric rows of 3.
     pub(crate) fn check(self) -> Result<()> {
         match self {
             Self::Affine { .. } => Ok(()),
+            Self::Symmetric { bits, .. } => check_symmetric_bits(bits),
             Self::Codebook { bits } | Self::Blocks { bits } => check_codebook_bits(bits),
         }
+    }
+}
+
+/// Refuses signed codes that straddle words: rows that are trained are written code by code, by lanes that
+/// own whole words.
+fn check_symmetric_bits(bits: Bits) -> Result<()> {
+    match bits {
+        Bits::B2 | Bits::B4 | Bits::B8 => Ok(()),
+        Bits::B3 => Err(Error::Unsupported {
+            what: "a symmetric row of 3 bits".into(),
+            instead: "take 2, 4 or 8 bits, or affine rows",
+        }),
     }
 }
 
@@ -284,12 +336,17 @@ mod tests {
         let c4 = Format::Codebook { bits: Bits::B4 };
         let b4 = Format::Blocks { bits: Bits::B4 };
         assert_eq!((c4.row_bytes(64), b4.row_bytes(64)), (64, 32));
+        for params in Params::ALL {
+            let bits = Bits::B8;
+            let s8 = Format::Symmetric { bits, params };
+            assert_eq!((s8.row_bytes(64), s8.row_bytes(65)), (68, 72));
+        }
     }
 
     #[test]
-    fn fourteen_formats_with_a_label_each() {
+    fn twenty_formats_with_a_label_each() {
         let labels: std::collections::BTreeSet<_> = Format::all().map(Format::label).collect();
-        assert_eq!(labels.len(), 14);
+        assert_eq!(labels.len(), 20);
         assert!(Format::all().all(|format| format.check().is_ok()));
     }
 }

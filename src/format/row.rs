@@ -49,11 +49,38 @@ impl Header {
     }
 }
 
+/// The step in the first word of a symmetric row.
+///
+/// # Panics
+/// Where there is no word.
+pub(crate) fn read_step(words: &[u32], params: Params) -> f32 {
+    match params {
+        Params::F16 => half(words, 0),
+        Params::F32 => f32::from_bits(words[0]),
+    }
+}
+
+/// Writes the step to the first word of a symmetric row; f16 rounds to nearest even, the high half is zero.
+///
+/// # Panics
+/// Where there is no word.
+pub(crate) fn write_step(words: &mut [u32], params: Params, step: f32) {
+    words[0] = match params {
+        Params::F16 => f16::from_f32(step).to_bits().into(),
+        Params::F32 => step.to_bits(),
+    };
+}
+
 /// What the codes of a row stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Levels<'a> {
     /// `scale * code + bias`
     Affine(Header),
+    /// `step * code`, where the code is a signed integer: [`Row::signed_code`].
+    Symmetric {
+        /// What one step of the code is worth.
+        step: f32,
+    },
     /// `codebook[code]`
     Codebook(Codebook<'a>),
 }
@@ -99,6 +126,9 @@ impl<'a> Row<'a> {
     pub(crate) fn new(words: &'a [u32], format: Format) -> Self {
         let levels = match format {
             Format::Affine { params, .. } => Levels::Affine(Header::read(words, params)),
+            Format::Symmetric { params, .. } => Levels::Symmetric {
+                step: read_step(words, params),
+            },
             Format::Codebook { .. } | Format::Blocks { .. } => {
                 Levels::Codebook(Codebook(&words[..format.header_words() as usize]))
             }
@@ -120,15 +150,23 @@ impl<'a> Row<'a> {
         self.levels
     }
 
-    /// Scale and bias as stored; `None` where the row has a codebook.
+    /// Scale and bias as stored; `None` where the row is symmetric or has a codebook.
     pub fn header(&self) -> Option<Header> {
         match self.levels {
             Levels::Affine(header) => Some(header),
-            Levels::Codebook(_) => None,
+            Levels::Symmetric { .. } | Levels::Codebook(_) => None,
         }
     }
 
-    /// The code of one column.
+    /// The step as stored; `None` where the row is not symmetric.
+    pub fn step(&self) -> Option<f32> {
+        match self.levels {
+            Levels::Symmetric { step } => Some(step),
+            Levels::Affine(_) | Levels::Codebook(_) => None,
+        }
+    }
+
+    /// The bits of one column's code, as an unsigned integer.
     ///
     /// # Panics
     /// Where the row has no such column.
@@ -138,6 +176,16 @@ impl<'a> Row<'a> {
             column,
             self.format.bits().count(),
         )
+    }
+
+    /// The code of one column of a symmetric row: its bits in two's complement, `-2^(bits-1)` to
+    /// `2^(bits-1) - 1`.
+    ///
+    /// # Panics
+    /// Where the row has no such column.
+    pub fn signed_code(&self, column: usize) -> i32 {
+        let unused = u32::BITS - self.format.bits().count();
+        (self.code(column) << unused) as i32 >> unused
     }
 }
 

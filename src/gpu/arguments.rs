@@ -82,6 +82,43 @@ impl<'a> Range<'a> {
         Ok(Self::own(name, binding.buffer, binding.offset, needed))
     }
 
+    /// A caller's uniform range.
+    pub(super) fn uniform(
+        name: &'static str,
+        binding: &wgpu::BufferBinding<'a>,
+        needed_bytes: u64,
+        limits: &wgpu::Limits,
+    ) -> Result<Self> {
+        let got_bytes = range_bytes(name, binding)?;
+        if got_bytes < needed_bytes {
+            return Err(Error::BufferTooSmall {
+                argument: name,
+                needed_bytes,
+                got_bytes,
+            });
+        }
+        if !binding.buffer.usage().contains(wgpu::BufferUsages::UNIFORM) {
+            return Err(Error::BufferUsage {
+                argument: name,
+                missing: "UNIFORM",
+            });
+        }
+        let align_bytes = u64::from(limits.min_uniform_buffer_offset_alignment);
+        if !binding.offset.is_multiple_of(align_bytes) {
+            return Err(Error::Misaligned {
+                argument: name,
+                offset_bytes: binding.offset,
+                align_bytes,
+            });
+        }
+        Ok(Self::own(
+            name,
+            binding.buffer,
+            binding.offset,
+            needed_bytes,
+        ))
+    }
+
     /// A range of a buffer made in this wing.
     pub(super) fn own(
         name: &'static str,
@@ -212,6 +249,21 @@ pub(super) fn missing(argument: &'static str) -> Error {
         argument,
         needed: "a range".into(),
         got: "None".into(),
+    }
+}
+
+/// A range to read, or a stand-in that is never empty where it has no bytes.
+pub(super) fn read_range<'a>(
+    name: &'static str,
+    binding: Option<&wgpu::BufferBinding<'a>>,
+    bytes: u64,
+    stand_in: &Range<'a>,
+    limits: &wgpu::Limits,
+) -> Result<Range<'a>> {
+    match (bytes, binding) {
+        (0, _) => Ok(stand_in.renamed(name)),
+        (_, Some(binding)) => Range::storage(name, binding, bytes, limits),
+        (_, None) => Err(missing(name)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pipeline::{Cache, Pipeline};
 use super::scope::filled_buffer;
-use super::{Dequantize, Lookup, Quantize, Table};
+use super::{Dequantize, Lookup, Quantize, Sort, Table};
 use crate::method::bin_errors;
 use crate::shader::{self, Variant};
 use crate::{Bits, Error, Format, LookupSpec, Method, QuantizeSpec, Result};
@@ -23,11 +23,12 @@ pub struct Kernels {
 struct Inner {
     device: wgpu::Device,
     limits: wgpu::Limits,
+    training_workgroup: u32,
     cache: Cache,
     bin_errors: Mutex<HashMap<(u32, Bits), wgpu::Buffer>>,
 }
 
-/// Workgroup memory of the kernels that quantize.
+/// Workgroup memory of the kernels that quantize; those that sort have less.
 const WORKGROUP_BYTES: u32 = 16384;
 
 /// Options of [`Kernels::with_options`].
@@ -35,6 +36,8 @@ const WORKGROUP_BYTES: u32 = 16384;
 pub struct KernelsOptions {
     /// The engine's own cache of compiled pipelines, where its device has one (Vulkan).
     pub pipeline_cache: Option<wgpu::PipelineCache>,
+    /// Lanes of a workgroup of the kernels that train: 64, the default, 128 or 256. Results do not depend on it.
+    pub training_workgroup: Option<u32>,
 }
 
 impl Kernels {
@@ -42,7 +45,7 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Limit`] where the device has less than every kernel needs: 8 storage buffers,
-    /// workgroups of 64 lanes with 16 KiB of memory, a grid of 65535. wgpu's default limits suffice.
+    /// workgroups of 256 lanes with 16 KiB of memory, a grid of 65535. wgpu's default limits suffice.
     pub fn new(device: &wgpu::Device) -> Result<Self> {
         Self::with_options(device, KernelsOptions::default())
     }
@@ -62,7 +65,7 @@ impl Kernels {
             (
                 "max_bindings_per_bind_group",
                 limits.max_bindings_per_bind_group,
-                9,
+                12,
             ),
             (
                 "max_compute_workgroup_storage_size",
@@ -72,12 +75,12 @@ impl Kernels {
             (
                 "max_compute_invocations_per_workgroup",
                 limits.max_compute_invocations_per_workgroup,
-                shader::WORKGROUP,
+                shader::SORT_WORKGROUP,
             ),
             (
                 "max_compute_workgroup_size_x",
                 limits.max_compute_workgroup_size_x,
-                shader::WORKGROUP,
+                shader::SORT_WORKGROUP,
             ),
             (
                 "max_compute_workgroups_per_dimension",
@@ -95,10 +98,19 @@ impl Kernels {
                 });
             }
         }
+        let training_workgroup = options.training_workgroup.unwrap_or(shader::WORKGROUP);
+        if ![64, 128, 256].contains(&training_workgroup) {
+            return Err(Error::Shape {
+                argument: "training_workgroup",
+                needed: "64, 128 or 256".into(),
+                got: training_workgroup.to_string(),
+            });
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 device: device.clone(),
                 limits,
+                training_workgroup,
                 cache: Cache::new(options.pipeline_cache),
                 bin_errors: Mutex::default(),
             }),
@@ -150,6 +162,14 @@ impl Kernels {
         Ok(Dequantize::new(self.clone(), format, pipeline))
     }
 
+    /// The kernels that sort a batch; compiled at the first call, then cached.
+    ///
+    /// # Errors
+    /// [`Error::Device`], [`Error::DeviceLost`].
+    pub fn sort(&self) -> Result<Sort> {
+        Sort::new(self.clone())
+    }
+
     /// The device that the kernels run on.
     pub fn device(&self) -> &wgpu::Device {
         &self.inner.device
@@ -160,7 +180,7 @@ impl Kernels {
     /// wgpu knows a buffer by its number in the instance that made it, so that the buffer of another
     /// instance may pass for one of this.
     pub(crate) fn check_owner(&self, table: &Table) -> Result<()> {
-        if Arc::ptr_eq(&self.inner, &table.kernels().inner) {
+        if self.is(table.kernels()) {
             return Ok(());
         }
         Err(Error::Shape {
@@ -168,6 +188,11 @@ impl Kernels {
             needed: "a table made with these kernels or a clone of them".into(),
             got: "one made with others".into(),
         })
+    }
+
+    /// Whether these are clones of each other.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// What a value in a bin of a histogram costs, on the device.
@@ -189,6 +214,20 @@ impl Kernels {
 
     pub(super) fn limits(&self) -> &wgpu::Limits {
         &self.inner.limits
+    }
+
+    pub(super) fn training_workgroup(&self) -> u32 {
+        self.inner.training_workgroup
+    }
+
+    /// The pipeline of a kernel that trains, with the workgroups of these kernels.
+    pub(super) fn training_pipeline(&self, mut variant: Variant) -> Result<Arc<Pipeline>> {
+        for (name, value) in &mut variant.constants {
+            if *name == "WORKGROUP" {
+                *value = self.training_workgroup().into();
+            }
+        }
+        self.pipeline(&variant)
     }
 
     pub(super) fn pipeline(&self, variant: &Variant) -> Result<Arc<Pipeline>> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Table;
 use super::arguments::{
-    Dispatch, Range, Work, check_table, max_binding_bytes, missing, range_bytes, status_range,
+    Dispatch, Range, Work, check_table, max_binding_bytes, missing, range_bytes, read_range,
+    status_range,
 };
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
@@ -309,20 +310,5 @@ impl Lookup {
                 got: "a range".into(),
             }),
         }
-    }
-}
-
-/// A range to read, or a stand-in that is never empty where it has no bytes.
-fn read_range<'a>(
-    name: &'static str,
-    binding: Option<&wgpu::BufferBinding<'a>>,
-    bytes: u64,
-    stand_in: &Range<'a>,
-    limits: &wgpu::Limits,
-) -> Result<Range<'a>> {
-    match (bytes, binding) {
-        (0, _) => Ok(stand_in.renamed(name)),
-        (_, Some(binding)) => Range::storage(name, binding, bytes, limits),
-        (_, None) => Err(missing(name)),
     }
 }

@@ -3,20 +3,30 @@
 //! Nothing here submits, waits or reads back; `bind` checks everything, `record` cannot fail.
 
 mod arguments;
+mod batch;
 mod dequantize;
 mod kernels;
+mod learn;
 mod lookup;
 mod pipeline;
 mod quantize;
 mod scope;
+mod sort;
 mod table;
+mod update;
+mod weigh;
 
 #[cfg(feature = "session")]
 pub(crate) use arguments::max_binding_bytes;
+pub use batch::{BatchArgs, BatchSpec, UpdateBuffers};
 pub use dequantize::{BoundDequantize, Dequantize, DequantizeArgs};
 pub use kernels::{Kernels, KernelsOptions};
+pub use learn::{Learn, LearnArgs, LearnBuffers, LearnSpec};
 pub use lookup::{BoundLookup, Counts, Lookup, LookupArgs};
 pub use quantize::{BoundQuantize, Quantize, QuantizeArgs};
 #[cfg(feature = "session")]
 pub(crate) use scope::{alive, buffer, checked};
+pub use sort::{BoundSort, Sort, SortArgs, SortBuffers};
 pub use table::{BlocksBuffer, Table, TableBuffers, TableDesc};
+pub use update::{BoundUpdate, Update, UpdateArgs};
+pub use weigh::{BoundWeigh, Weigh, WeighArgs};

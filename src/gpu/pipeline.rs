@@ -101,7 +101,7 @@ impl Cache {
             entry_point: Some(variant.entry_point),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &variant.constants,
-                // The quantize kernels, the only ones with workgroup memory, write before they read.
+                // The kernels with workgroup memory, those that quantize and sort, write before they read.
                 zero_initialize_workgroup_memory: false,
             },
             cache: self.driver_cache.as_ref(),

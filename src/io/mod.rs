@@ -1,22 +1,28 @@
-//! Files: tables (safetensors), arrays (npy). Feature `io`.
+//! Files: tables and runs of training (safetensors), arrays (npy). Feature `io`.
 //!
 //! Errors are [`crate::Error::File`] and name the file, but where an argument is at fault.
 //! A file is written under a temporary name beside its target and renamed when it is whole and on disk;
 //! what was there before is replaced, and keeps its permissions. A symbolic link is followed.
 
+mod checkpoint_file;
+mod checkpoint_metadata;
+mod entries;
 mod floats;
 mod matrix_file;
 pub mod npy;
 mod replace;
+mod row_kind;
 mod safetensors_file;
 mod table_file;
 mod table_header;
 mod table_metadata;
 mod table_writer;
+mod tensors;
 
 use std::io::ErrorKind;
 use std::path::Path;
 
+pub use checkpoint_file::CheckpointFile;
 pub use matrix_file::MatrixFile;
 pub use replace::{abandon, check_writable, replace};
 pub use table_file::TableFile;

@@ -8,6 +8,7 @@ use super::file_error;
 use super::replace::replace;
 use super::safetensors_file::SafetensorsFile;
 use super::table_header::TableHeader;
+use super::tensors::read_words;
 use crate::{Blocks, Format, PackedTable, Result};
 
 /// A table and what its file says about it.
@@ -31,7 +32,7 @@ impl TableFile {
         let (format, dim) = (header.metadata.format, header.metadata.dim as usize);
         let words = read_words(&mut file, "rows")?;
         let table = match format {
-            Format::Affine { .. } | Format::Codebook { .. } => {
+            Format::Affine { .. } | Format::Symmetric { .. } | Format::Codebook { .. } => {
                 PackedTable::from_words(format, dim, words)
             }
             Format::Blocks { bits } => {
@@ -61,13 +62,4 @@ impl TableFile {
             file.write_all(bytemuck::cast_slice(shared))
         })
     }
-}
-
-/// A tensor of whole words.
-fn read_words(file: &mut SafetensorsFile<'_>, name: &str) -> Result<Vec<u32>> {
-    let info = file.tensor(Some(name))?;
-    let (start, end) = info.data_offsets;
-    let mut words = vec![0; (end - start) / 4];
-    file.read(&info, bytemuck::cast_slice_mut(&mut words))?;
-    Ok(words)
 }

@@ -4,10 +4,10 @@ mod constants;
 
 pub use constants::{Clip, bin_errors, clip, cut};
 
-use crate::format::{Bits, Format};
+use crate::format::{Bits, Format, Params};
 use crate::{Error, Result};
 
-/// How scale and bias, or the centroids of a codebook, are chosen.
+/// How scale and bias, the step, or the centroids of a codebook, are chosen.
 ///
 /// Sources: Guan et al. 2019, "Post-Training 4-bit Quantization on Embedding Tables", and the operators of
 /// PyTorch and Caffe2 that grew out of it. `docs/accuracy.md` compares them.
@@ -74,6 +74,9 @@ pub enum Method {
         /// The most iterations of the k-means over rows.
         iterations: u32,
     },
+    /// Symmetric rows whose step takes the largest magnitude to the largest code: what training starts from.
+    /// [`crate::PackedTable::with_steps`] takes steps that are known already.
+    Absmax,
 }
 
 /// Parameters of the greedy search.
@@ -149,6 +152,7 @@ impl Method {
                 blocks: None,
                 iterations: 10,
             },
+            Self::Absmax,
         ]
     };
 
@@ -168,15 +172,17 @@ impl Method {
             Self::Best { .. } => "best",
             Self::Kmeans { .. } => "kmeans",
             Self::KmeansCls { .. } => "kmeans-cls",
+            Self::Absmax => "absmax",
         }
     }
 
-    /// The format that it writes at a width: codebooks for the k-means methods, else scale and bias of
-    /// type `params` (`None`: [`crate::Params::default_for`]).
+    /// The format that it writes at a width: codebooks for the k-means methods, a step of type `params` for
+    /// [`Method::Absmax`], else scale and bias of that type (`None`: [`Params::default_for`]).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for codebooks of 8 bits, and for `params` where there are codebooks.
-    pub fn format(self, bits: Bits, params: Option<crate::Params>) -> Result<Format> {
+    /// [`Error::Unsupported`] for codebooks of 8 bits, for `params` where there are codebooks, and for
+    /// symmetric rows of 3 bits.
+    pub fn format(self, bits: Bits, params: Option<Params>) -> Result<Format> {
         let format = match (self, params) {
             (Self::Kmeans { .. }, None) => Format::Codebook { bits },
             (Self::KmeansCls { .. }, None) => Format::Blocks { bits },
@@ -186,6 +192,10 @@ impl Method {
                     instead: "its centroids are f16; leave it out",
                 });
             }
+            (Self::Absmax, params) => Format::Symmetric {
+                bits,
+                params: params.unwrap_or(Params::default_for(bits)),
+            },
             (_, None) => Format::affine(bits),
             (_, Some(params)) => Format::Affine { bits, params },
         };
@@ -198,7 +208,7 @@ impl Method {
     /// [`Error::Shape`], [`Error::Unsupported`].
     pub fn check(self, format: Format) -> Result<()> {
         match self {
-            Self::Asym | Self::Sym | Self::Gss | Self::Aciq => {}
+            Self::Asym | Self::Sym | Self::Gss | Self::Aciq | Self::Absmax => {}
             Self::HistApprox { bins } | Self::HistBrute { bins } => {
                 check_between("bins", bins, 1, MAX_HISTOGRAM_BINS)?;
             }
@@ -218,6 +228,7 @@ impl Method {
         let fits = match self {
             Self::Kmeans { .. } => matches!(format, Format::Codebook { .. }),
             Self::KmeansCls { .. } => matches!(format, Format::Blocks { .. }),
+            Self::Absmax => matches!(format, Format::Symmetric { .. }),
             _ => matches!(format, Format::Affine { .. }),
         };
         if !fits {

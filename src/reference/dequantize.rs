@@ -3,21 +3,25 @@
 use super::exact;
 use crate::{Levels, PackedTable, Row};
 
-/// The value of one column: `rn(rn(scale * code) + bias)`, or the code's centroid.
+/// The value of one column: `rn(rn(scale * code) + bias)`, `rn(step * code)`, or the code's centroid.
 ///
-/// Subnormal headers count as zero; a zero value of an affine row is +0; NaN and infinity propagate.
+/// Subnormal headers count as zero; a zero value of an affine or a symmetric row is +0; NaN and infinity
+/// propagate.
 ///
 /// # Source
 /// The two roundings of `scale * code + bias` in f32. With an f16 header the product is exact, so
 /// a fused multiply-add gives the same bits; with an f32 header it may not (PyTorch fuses it).
+/// A symmetric row has the product alone: one rounding, with an f16 step none.
 pub fn row_value(row: Row<'_>, column: usize) -> f32 {
-    let code = row.code(column);
     match row.levels() {
         Levels::Affine(header) => {
-            let product = exact::mul(exact::input(header.scale), code as f32);
+            let product = exact::mul(exact::input(header.scale), row.code(column) as f32);
             exact::add(product, exact::input(header.bias))
         }
-        Levels::Codebook(codebook) => codebook.value(code),
+        Levels::Symmetric { step } => {
+            exact::mul(exact::input(step), row.signed_code(column) as f32)
+        }
+        Levels::Codebook(codebook) => codebook.value(row.code(column)),
     }
 }
 

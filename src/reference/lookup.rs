@@ -23,7 +23,8 @@ pub struct LookupArgs<'a> {
 pub struct Pooled {
     /// The output `[bags, dim]` (`[indices, dim]` for [`Pooling::None`]), in f64.
     pub output: Vec<f64>,
-    /// `sum |w| * (|scale * code| + |bias|)` of every element, divided like the output.
+    /// `sum |w| * (|scale * code| + |bias|)` of every element, divided like the output; of symmetric rows
+    /// `|step * code|`, of others the centroid's magnitude.
     pub magnitude: Vec<f64>,
     /// What flushing subnormals may cost an element: 2^-126 for every operation, times the factor
     /// that the operation's result still meets; divided like the output.
@@ -141,13 +142,14 @@ fn pool(
     out.terms.push(positions.len() as u32);
 }
 
-/// `|w| * (|scale * code| + |bias|)`, or `|w| * |centroid|`
+/// `|w| * (|scale * code| + |bias|)`, `|w| * |step * code|`, or `|w| * |centroid|`
 fn magnitude(row: Row<'_>, column: usize, weight: Option<f32>) -> f64 {
     let value = match row.levels() {
         Levels::Affine(header) => {
             let product = f64::from(header.scale) * f64::from(row.code(column));
             product.abs() + f64::from(header.bias).abs()
         }
+        Levels::Symmetric { step } => (f64::from(step) * f64::from(row.signed_code(column))).abs(),
         Levels::Codebook(codebook) => f64::from(codebook.value(row.code(column))).abs(),
     };
     f64::from(weight.unwrap_or(1.0)).abs() * value

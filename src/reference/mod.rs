@@ -8,7 +8,16 @@ mod dequantize;
 pub mod exact;
 mod lookup;
 pub mod quantize;
+mod sort;
+mod steps;
+mod update;
 
 pub use dequantize::{dequantize, row_value};
 pub use lookup::{LookupArgs, Pooled, lookup};
 pub use quantize::{RowProblem, quantize_row};
+pub use sort::{Sorted, sort};
+pub use steps::{Staged, StepArgs, learn_steps, slope, stage};
+pub use update::{
+    Moved, NewHeader, Occurrence, Ruler, UpdateArgs, advance, advance_rows, gradient_of, header,
+    is_rounded_up, occurrences, update, weight_gradient, write,
+};

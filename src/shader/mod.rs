@@ -13,12 +13,22 @@ macro_rules! module {
 }
 
 mod quantize;
+mod sort;
+mod update;
 mod variants;
 
 pub use quantize::{quantize, quantize_rows_per_group};
+pub use sort::{
+    SORT_DIGIT_BITS, SORT_FEW_TILES, SORT_TILE, SORT_WORKGROUP, sort_count, sort_emit, sort_mark,
+    sort_scan, sort_scatter,
+};
+pub use update::{
+    BatchUniform, HyperUniform, Pass, TEAM, accumulate, learn, locate, stage, update, weigh,
+};
 pub use variants::{all, dequantize, lookup, prepare};
 
-/// Lanes of a workgroup, in every kernel but `prepare`, which has one.
+/// Lanes of a workgroup, in every kernel but `prepare`, which has one, and those that sort
+/// ([`SORT_WORKGROUP`]).
 pub const WORKGROUP: u32 = 64;
 
 /// Workgroups beyond this many in x continue in the next y.
@@ -179,6 +189,20 @@ pub struct PreparedWords {
     pub counts: CountsWords,
     /// Workgroups in x, y, z.
     pub groups: [u32; 3],
+}
+
+/// Binding 0 of the kernels that sort.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct SortUniform {
+    /// Number of keys.
+    pub count: u32,
+    /// Rows of the table; a key is taken for `rows` where it is larger.
+    pub rows: u32,
+    /// Tiles that the keys fill, at least 1.
+    pub tiles: u32,
+    /// Where the digit of this pass begins in a key; 0 in the first pass.
+    pub shift: u32,
 }
 
 /// Folds a number of workgroups into two dimensions; `None` where even they do not hold it.

@@ -8,7 +8,7 @@ use crate::{Format, Method, QuantizeSpec};
 /// The modules of an affine method: what they share, then its own fragments.
 macro_rules! affine {
     ($($file:literal),+) => {
-        module!("table.wgsl", "exact.wgsl", "quantize.wgsl", "quantize_grid.wgsl", $($file),+)
+        module!("table.wgsl", "format.wgsl", "exact.wgsl", "quantize.wgsl", "grid.wgsl", "quantize_grid.wgsl", $($file),+)
     };
 }
 
@@ -30,9 +30,18 @@ const LSQ: &str = affine!(
 );
 const KMEANS: &str = module!(
     "table.wgsl",
+    "format.wgsl",
     "exact.wgsl",
     "quantize.wgsl",
     "quantize_kmeans.wgsl"
+);
+
+const ABSMAX: &str = module!(
+    "table.wgsl",
+    "format.wgsl",
+    "exact.wgsl",
+    "quantize.wgsl",
+    "quantize_absmax.wgsl"
 );
 
 const BINDINGS: &[Binding] = &[
@@ -72,8 +81,12 @@ pub fn quantize(spec: &QuantizeSpec) -> Variant {
     ];
     let source = match spec.method {
         Method::Asym | Method::Sym => {
-            constants.push(("TEAM", f64::from(asym_team(spec.dim))));
+            constants.push(("TEAM", f64::from(row_team(spec.dim))));
             ASYM
+        }
+        Method::Absmax => {
+            constants.push(("TEAM", f64::from(row_team(spec.dim))));
+            ABSMAX
         }
         Method::Gss => {
             constants.extend(team);
@@ -142,7 +155,7 @@ pub fn quantize(spec: &QuantizeSpec) -> Variant {
 /// Rows that a workgroup of the quantize kernel owns.
 pub fn quantize_rows_per_group(spec: &QuantizeSpec) -> u32 {
     match spec.method {
-        Method::Asym | Method::Sym => WORKGROUP / asym_team(spec.dim),
+        Method::Asym | Method::Sym | Method::Absmax => WORKGROUP / row_team(spec.dim),
         Method::GreedyTorch(_) => WORKGROUP,
         Method::HistApprox { .. } | Method::HistBrute { .. } => 1,
         _ => WORKGROUP / TEAM,
@@ -151,7 +164,7 @@ pub fn quantize_rows_per_group(spec: &QuantizeSpec) -> u32 {
 
 /// Lanes that own one row of `dim` columns where nothing is searched: a power of two, about a lane for
 /// every four columns, so that short rows share a workgroup.
-fn asym_team(dim: u32) -> u32 {
+fn row_team(dim: u32) -> u32 {
     dim.div_ceil(4).next_power_of_two().min(WORKGROUP)
 }
 
@@ -170,7 +183,7 @@ pub(super) fn all(format: Format) -> impl Iterator<Item = Variant> {
     methods.flat_map(move |method| {
         // A dim for every size of team, and for every size of row in workgroup memory.
         let dims: &[u32] = match method {
-            Method::Asym | Method::Sym => &[4, 8, 16, 32, 64, 128, 256],
+            Method::Asym | Method::Sym | Method::Absmax => &[4, 8, 16, 32, 64, 128, 256],
             Method::GreedyTorch(_) | Method::HistApprox { .. } | Method::HistBrute { .. } => &[64],
             _ => &[64, 256, MOST_CACHED, 1024],
         };

@@ -2,15 +2,16 @@
 //! knows constants, bindings and labels.
 
 use super::{Access, Binding, Promise, Variant, WORKGROUP};
-use crate::{Format, LookupSpec, Output, Pooling, Weighting};
+use crate::{Format, LookupSpec, Output, Params, Pooling, Weighting};
 
 /// The modules of a lookup, one for every way to decode.
 macro_rules! by_decoding {
     ($($file:literal),+) => {
         Sources {
-            affine: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_affine.wgsl", $($file),+),
-            codebook: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_codebook.wgsl", $($file),+),
-            blocks: module!("table.wgsl", "exact.wgsl", "decode.wgsl", "decode_blocks.wgsl", $($file),+),
+            affine: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_affine.wgsl", $($file),+),
+            symmetric: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_symmetric.wgsl", $($file),+),
+            codebook: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codebook.wgsl", $($file),+),
+            blocks: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_blocks.wgsl", $($file),+),
         }
     };
 }
@@ -18,6 +19,7 @@ macro_rules! by_decoding {
 /// The modules of one kernel that reads rows.
 struct Sources {
     affine: &'static str,
+    symmetric: &'static str,
     codebook: &'static str,
     blocks: &'static str,
 }
@@ -26,6 +28,7 @@ impl Sources {
     const fn of(&self, format: Format) -> &'static str {
         match format {
             Format::Affine { .. } => self.affine,
+            Format::Symmetric { .. } => self.symmetric,
             Format::Codebook { .. } => self.codebook,
             Format::Blocks { .. } => self.blocks,
         }
@@ -167,7 +170,9 @@ pub fn dequantize(format: Format) -> Variant {
         constants: format_constants(format),
         bindings: match format {
             Format::Blocks { .. } => DEQUANTIZE_BLOCKS_BINDINGS,
-            Format::Affine { .. } | Format::Codebook { .. } => DEQUANTIZE_BINDINGS,
+            Format::Affine { .. } | Format::Symmetric { .. } | Format::Codebook { .. } => {
+                DEQUANTIZE_BINDINGS
+            }
         },
         promise: Promise::Bits,
     }
@@ -194,14 +199,20 @@ pub fn all() -> impl Iterator<Item = Variant> {
         .chain(quantizes)
         .chain(dequantizes)
         .chain([prepare()])
+        .chain(super::sort::all())
+        .chain(super::update::all())
 }
 
 pub(super) fn format_constants(format: Format) -> Vec<(&'static str, f64)> {
-    vec![
+    let mut constants = vec![
         ("BITS", f64::from(format.bits().count())),
         ("HEADER_WORDS", f64::from(format.header_words())),
         ("WORKGROUP", f64::from(WORKGROUP)),
-    ]
+    ];
+    if let Format::Symmetric { params, .. } = format {
+        constants.push(("STEP_F16", flag(params == Params::F16)));
+    }
+    constants
 }
 
 pub(super) fn flag(on: bool) -> f64 {

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use crate::format::{codebook_words, put_code};
+use crate::format::{codebook_words, put_code, write_step};
 use crate::{Blocks, Format, Header, Method, PackedTable, Params, Result};
 
 /// One shape of table and bags.
@@ -51,7 +51,7 @@ impl Shape {
         const SEARCHED: [u32; 11] = [1, 3, 15, 16, 17, 33, 64, 65, 384, 1024, 8192];
         let special = self.faults == Faults::Some || self.rows == 1;
         match method {
-            Method::Asym | Method::Sym => true,
+            Method::Asym | Method::Sym | Method::Absmax => true,
             Method::Kmeans { .. } if self.dim > 1024 => false,
             _ => special || (self.rows < 100 && SEARCHED.contains(&self.dim)),
         }
@@ -139,7 +139,8 @@ impl Random {
     }
 }
 
-/// Rows of random codes and levels; of affine rows every seventh has a subnormal or zero f16 scale.
+/// Rows of random codes and levels; of affine rows every seventh has a subnormal or zero f16 scale, of
+/// symmetric ones such a step, which no row that is quantized has.
 pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
     let mut random = Random::new(seed);
     let row_words = format.row_words(shape.dim) as usize;
@@ -148,6 +149,9 @@ pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
         match format {
             Format::Affine { params, .. } => {
                 random_header(row, &mut random).write(words, params);
+            }
+            Format::Symmetric { params, .. } => {
+                write_step(words, params, random_step(row, &mut random));
             }
             Format::Codebook { .. } | Format::Blocks { .. } => {
                 let header_words = format.header_words() as usize;
@@ -175,12 +179,24 @@ pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
 }
 
 fn random_header(row: usize, random: &mut Random) -> Header {
-    let scale = match row % 7 {
-        6 => f16::from_bits(random.below(0x400) as u16).to_f32(),
-        _ => random.signed() * 2.0f32.powi(random.below(12) as i32 - 8),
-    };
+    let scale = random_scale(row, random);
     let bias = random.signed() * 2.0f32.powi(random.below(8) as i32 - 4);
     Header { scale, bias }
+}
+
+fn random_scale(row: usize, random: &mut Random) -> f32 {
+    match row % 7 {
+        6 => f16::from_bits(random.below(0x400) as u16).to_f32(),
+        _ => random.signed() * 2.0f32.powi(random.below(12) as i32 - 8),
+    }
+}
+
+/// Every thirteenth is about the smallest normal f32, whose codes decode to what is flushed and what is not.
+fn random_step(row: usize, random: &mut Random) -> f32 {
+    match row % 13 {
+        12 => (1.0 + random.signed()) * f32::MIN_POSITIVE,
+        _ => random_scale(row, random).abs(),
+    }
 }
 
 /// Words of two f16 each, some of them subnormal.

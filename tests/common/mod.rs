@@ -7,13 +7,18 @@
 
 use std::path::PathBuf;
 
-use qembed::{Bits, Layout, PackedTable};
+use qembed::{Bits, Layout, PackedTable, Params};
 use safetensors::{Dtype, SafeTensors};
 
 #[cfg(feature = "session")]
 mod device;
 #[cfg(feature = "session")]
 pub use device::{Bench, gpu};
+#[cfg(feature = "gpu")]
+mod noop;
+#[cfg(feature = "gpu")]
+pub use noop::Noop;
+pub mod training;
 
 /// The widths that PyTorch has.
 pub const PYTORCH_BITS: [Bits; 3] = [Bits::B2, Bits::B4, Bits::B8];
@@ -86,6 +91,26 @@ impl Oracle {
         let rows = self.u8(&format!("rows{}", bits.count()));
         PackedTable::import(Layout::PyTorch, bits, self.dim(), &rows).unwrap()
     }
+}
+
+/// A table from literal symmetric rows: step, codes.
+pub fn symmetric(format: qembed::Format, rows: &[(f32, &[i32])]) -> PackedTable {
+    let dim = rows[0].1.len();
+    let bits = format.bits().count() as usize;
+    let mut words = vec![];
+    for (step, codes) in rows {
+        let mut row = vec![0; format.row_words(dim as u32) as usize];
+        row[0] = match format.params() {
+            Params::F16 => half::f16::from_f32(*step).to_bits().into(),
+            Params::F32 => step.to_bits(),
+        };
+        for (column, code) in codes.iter().enumerate() {
+            let bits_of_code = *code as u32 & format.bits().max_code();
+            row[1 + column * bits / 32] |= bits_of_code << (column * bits % 32);
+        }
+        words.extend(row);
+    }
+    PackedTable::from_words(format, dim, words).unwrap()
 }
 
 /// A table from literal rows: scale, bias, codes.

@@ -20,30 +20,52 @@ pub(super) fn encode(values: &[f32], grid: RowGrid, format: Format, words: &mut 
         bias: grid.bias,
     };
     header.write(words, format.params());
+    let max_code = format.bits().max_code() as f32;
+    pack_row(
+        values,
+        format,
+        words,
+        #[inline(always)]
+        |x| one(x, grid, max_code),
+    );
+}
+
+/// Writes the codes of a row into zeroed words, behind its header.
+#[inline(always)]
+pub(super) fn pack_row(
+    values: &[f32],
+    format: Format,
+    words: &mut [u32],
+    code: impl Fn(f32) -> u32,
+) {
     let codes = &mut words[format.header_words() as usize..];
     let bits = format.bits().count();
     match bits {
-        2 => pack::<16>(values, grid, 2, codes),
-        4 => pack::<8>(values, grid, 4, codes),
-        8 => pack::<4>(values, grid, 8, codes),
-        _ => pack_densely(values, grid, bits, codes),
+        2 => pack::<16>(values, 2, codes, code),
+        4 => pack::<8>(values, 4, codes, code),
+        8 => pack::<4>(values, 8, codes, code),
+        _ => pack_densely(values, bits, codes, code),
     }
 }
 
 /// Whole codes to a word.
 #[inline(always)]
-fn pack<const PER_WORD: usize>(values: &[f32], grid: RowGrid, bits: u32, words: &mut [u32]) {
-    let max_code = ((1u32 << bits) - 1) as f32;
+fn pack<const PER_WORD: usize>(
+    values: &[f32],
+    bits: u32,
+    words: &mut [u32],
+    code: impl Fn(f32) -> u32,
+) {
     let whole = values.chunks_exact(PER_WORD);
     let rest = whole.remainder();
     for (chunk, word) in whole.zip(words.iter_mut()) {
-        let codes: [u32; PER_WORD] = std::array::from_fn(|i| one(chunk[i], grid, max_code));
+        let codes: [u32; PER_WORD] = std::array::from_fn(|i| code(chunk[i]));
         *word = join(&codes, bits);
     }
     if !rest.is_empty() {
         let mut codes = [0; PER_WORD];
-        for (code, x) in codes.iter_mut().zip(rest) {
-            *code = one(*x, grid, max_code);
+        for (at, x) in codes.iter_mut().zip(rest) {
+            *at = code(*x);
         }
         words[values.len() / PER_WORD] = join(&codes, bits);
     }
@@ -60,11 +82,10 @@ fn join(codes: &[u32], bits: u32) -> u32 {
 
 /// Codes that may lie in two words.
 #[inline(always)]
-fn pack_densely(values: &[f32], grid: RowGrid, bits: u32, words: &mut [u32]) {
-    let max_code = ((1u32 << bits) - 1) as f32;
+fn pack_densely(values: &[f32], bits: u32, words: &mut [u32], code: impl Fn(f32) -> u32) {
     let (mut pending, mut filled, mut at) = (0u64, 0, 0);
     for x in values {
-        pending |= u64::from(one(*x, grid, max_code)) << filled;
+        pending |= u64::from(code(*x)) << filled;
         filled += bits;
         if filled >= 32 {
             words[at] = pending as u32;

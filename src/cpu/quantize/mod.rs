@@ -12,6 +12,7 @@ mod lanes;
 mod least_squares;
 mod scan;
 mod search;
+mod symmetric;
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -109,7 +110,13 @@ impl Work {
                 #[inline(always)]
                 || self.affine(values, words),
             ),
-            Format::Codebook { .. } | Format::Blocks { .. } => self.codebooks(values, words),
+            Format::Symmetric { .. } => self.arch.dispatch(
+                #[inline(always)]
+                || self.row_by_row(values, words, symmetric::quantize_row),
+            ),
+            Format::Codebook { .. } | Format::Blocks { .. } => {
+                self.row_by_row(values, words, kmeans::quantize_row)
+            }
         }
     }
 
@@ -223,15 +230,21 @@ impl Work {
         }
     }
 
-    /// Rows with codebooks of their own.
-    fn codebooks(&self, values: &[f32], words: &mut [u32]) -> Problems {
+    /// Rows that have nothing to do with their neighbours.
+    #[inline(always)]
+    fn row_by_row(
+        &self,
+        values: &[f32],
+        words: &mut [u32],
+        quantize: impl Fn(&[f32], Format, &mut [u32]) -> Result<(), RowProblem>,
+    ) -> Problems {
         let mut problems = [None; LANES];
         let row_words = words.len() / (values.len() / self.dim);
         let rows = values
             .chunks_exact(self.dim)
             .zip(words.chunks_exact_mut(row_words));
         for (lane, (row, words)) in rows.enumerate() {
-            problems[lane] = kmeans::quantize_row(row, self.format, words).err();
+            problems[lane] = quantize(row, self.format, words).err();
         }
         problems
     }
@@ -255,8 +268,9 @@ impl PackedTable {
     /// # Errors
     /// [`crate::Error::Shape`] where `dim` is not 1 to 8192 or `values` is not whole rows, and what
     /// [`Method::check`] says,
-    /// [`crate::Error::NotFinite`] for the first NaN or infinity, [`crate::Error::HeaderRange`] and [`crate::Error::CentroidRange`] for the first row
-    /// whose scale or bias, or centroids, the header's type cannot hold.
+    /// [`crate::Error::NotFinite`] for the first NaN or infinity, [`crate::Error::HeaderRange`],
+    /// [`crate::Error::StepRange`] and [`crate::Error::CentroidRange`] for the first row whose scale or bias, step, or
+    /// centroids, the header's type cannot hold.
     ///
     /// # Examples
     /// ```

@@ -102,7 +102,8 @@ fn nbit(range: Range, max_code: u32, params: Params) -> Option<Grid> {
     })
 }
 
-fn stored(x: f32, params: Params) -> f32 {
+/// A number as the header holds it.
+pub(super) fn stored(x: f32, params: Params) -> f32 {
     match params {
         Params::F16 => exact::to_f16(x),
         Params::F32 => x,

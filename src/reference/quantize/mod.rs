@@ -6,6 +6,7 @@ mod grid;
 mod histogram;
 mod kmeans;
 mod least_squares;
+mod symmetric;
 
 use half::f16;
 
@@ -15,6 +16,7 @@ use crate::{Error, Method, QuantizeStatus, Result};
 
 pub use grid::Grid;
 pub use kmeans::{exact_centroids, lloyd_centroids, nearest};
+pub use symmetric::{absmax_step, signed_code, write_symmetric};
 
 /// Where the values of a row lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +44,8 @@ pub enum RowProblem {
         /// The column.
         column: usize,
     },
-    /// The header's type cannot hold the scale or the bias, or an f32 scale's reciprocal counts as zero.
+    /// The header's type cannot hold the scale or the bias, the step or a centroid, or an f32 scale's
+    /// reciprocal counts as zero.
     OutOfRange {
         /// The row's minimum.
         low: f32,
@@ -74,6 +77,10 @@ pub fn quantize_row(
     match format {
         Format::Affine { .. } => match choose(&values, range, format, method) {
             Some(grid) => write_affine(&values, grid, format, words),
+            None => return Some(range.problem()),
+        },
+        Format::Symmetric { bits, params } => match absmax_step(range, bits, params) {
+            Some(step) => write_symmetric(&values, step, format, words),
             None => return Some(range.problem()),
         },
         Format::Codebook { bits } => {
@@ -143,9 +150,11 @@ fn choose(values: &[f32], range: Range, format: Format, method: Method) -> Optio
         Method::Best { search, iterations } => {
             least_squares::best(values, range, format, search, iterations)
         }
-        Method::Sym | Method::Gss | Method::Kmeans { .. } | Method::KmeansCls { .. } => {
-            unreachable!("handled above, or refused by Method::check")
-        }
+        Method::Sym
+        | Method::Gss
+        | Method::Kmeans { .. }
+        | Method::KmeansCls { .. }
+        | Method::Absmax => unreachable!("handled above, or refused by Method::check"),
     })
 }
 
@@ -193,22 +202,25 @@ impl Range {
 
 impl RowProblem {
     /// The error that names this problem in row `row`, whose values are given.
-    fn error(self, row: usize, values: &[f32], format: Format) -> Error {
-        match self {
-            Self::NotFinite { column } => Error::NotFinite {
-                row,
-                column,
-                value: values[column],
-            },
-            Self::OutOfRange { low, high } if !matches!(format, Format::Affine { .. }) => {
-                Error::CentroidRange { row, low, high }
+    pub(crate) fn error(self, row: usize, values: &[f32], format: Format) -> Error {
+        let (low, high) = match self {
+            Self::NotFinite { column } => {
+                let value = values[column];
+                return Error::NotFinite { row, column, value };
             }
-            Self::OutOfRange { low, high } => Error::HeaderRange {
+            Self::OutOfRange { low, high } => (low, high),
+        };
+        match format {
+            Format::Affine { params, .. } => Error::HeaderRange {
                 row,
                 low,
                 high,
-                params: format.params(),
+                params,
             },
+            Format::Symmetric { .. } => Error::StepRange { row, low, high },
+            Format::Codebook { .. } | Format::Blocks { .. } => {
+                Error::CentroidRange { row, low, high }
+            }
         }
     }
 }
@@ -225,7 +237,8 @@ impl QuantizeStatus {
     }
 
     /// # Errors
-    /// [`Error::NotFinite`] or [`Error::HeaderRange`] for the first row with a problem.
+    /// [`Error::NotFinite`], or [`Error::HeaderRange`], [`Error::StepRange`] or [`Error::CentroidRange`], for the
+    /// first row with a problem.
     pub(crate) fn refuse(&self, values: &[f32], dim: usize, format: Format) -> Result<()> {
         if self.unfinished > 0 {
             return Err(Error::Unfinished {

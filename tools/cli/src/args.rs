@@ -110,13 +110,13 @@ pub struct Quantize {
     /// Bits per value: 2, 3, 4 or 8
     #[arg(long, value_parser = parse_bits)]
     pub bits: Bits,
-    /// How scale and bias, or a codebook, are chosen; `qembed compare` shows what each costs
+    /// How scale and bias, a step, or a codebook, are chosen; `qembed compare` shows what each costs
     #[arg(long, value_parser = methods(), default_value = "asym")]
     pub method: Method,
     /// What tunes the method
     #[command(flatten)]
     pub parameters: Parameters,
-    /// Type of scale and bias [default: f16; f32 at 8 bits]
+    /// Type of scale and bias, or of the step [default: f16; f32 at 8 bits]
     #[arg(long, value_enum)]
     pub params: Option<ParamsChoice>,
     /// Memory for rows on their way through, as 512MiB or 2GiB; a larger matrix goes in parts

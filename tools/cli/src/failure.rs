@@ -53,7 +53,8 @@ impl From<qembed::Error> for Failure {
             Error::HeaderRange {
                 params: Params::F16,
                 ..
-            } => " (--params f32)",
+            }
+            | Error::StepRange { .. } => " (--params f32)",
             Error::NarrowingRefused => " (--narrow)",
             Error::IndexOutOfRange { .. } => " (--out-of-range skip)",
             Error::Limit { .. } | Error::OutOfMemory { .. } => "; --device cpu has no such limit",

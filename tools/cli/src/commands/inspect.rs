@@ -53,7 +53,11 @@ fn text_of(table: &PackedTable, method: &str) -> String {
     let mut lines = vec![
         format!("table    {} rows x {dim}", grouped(rows.into())),
         format!(
-            "format   {format}: codes of {} bits, {} {}, method {method}",
+            "format   {format}: {} of {} bits, {} {}, method {method}",
+            match format {
+                Format::Symmetric { .. } => "signed codes",
+                _ => "codes",
+            },
             format.bits().count(),
             format.params().name(),
             names.join(" and ")
@@ -96,6 +100,11 @@ fn ranges(table: &PackedTable) -> Vec<(&'static str, Extremes)> {
             let bias = headers.map(|header| header.bias);
             vec![("scale", extremes(scale)), ("bias", extremes(bias))]
         }
+        Format::Symmetric { .. } => {
+            let rows = 0..table.rows() as usize;
+            let step = rows.filter_map(|row| table.row(row).step());
+            vec![("step", extremes(step))]
+        }
         _ => {
             let codebooks = codebooks(table);
             let centroids = codebooks
@@ -117,7 +126,7 @@ fn codebooks(table: &PackedTable) -> Vec<Codebook<'_>> {
     levels
         .filter_map(|levels| match levels {
             Levels::Codebook(codebook) => Some(codebook),
-            Levels::Affine(_) => None,
+            Levels::Affine(_) | Levels::Symmetric { .. } => None,
         })
         .collect()
 }

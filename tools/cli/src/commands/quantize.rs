@@ -193,6 +193,7 @@ impl Job<'_> {
 fn moved(mut error: Error, start: usize) -> Error {
     if let Error::NotFinite { row, .. }
     | Error::HeaderRange { row, .. }
+    | Error::StepRange { row, .. }
     | Error::CentroidRange { row, .. }
     | Error::Unfinished { row } = &mut error
     {

@@ -92,7 +92,7 @@ fn every_method_at_every_width() {
 fn the_gpu_is_compared_with_the_cpu() {
     let folder = Folder::new();
     let input = random_rows(&folder, "w.npy", 9, 10);
-    let methods = "asym,lsq,kmeans,kmeans-cls";
+    let methods = "asym,lsq,kmeans,kmeans-cls,absmax";
     let report = compare(&folder, &input, &["--methods", methods, "--bits", "4"]);
     let gpu = devices().contains(&"gpu");
     assert_eq!(report["adapter"].is_string(), gpu);
@@ -101,6 +101,7 @@ fn the_gpu_is_compared_with_the_cpu() {
         ("lsq", gpu),
         ("kmeans", gpu),
         ("kmeans-cls", false),
+        ("absmax", gpu),
     ] {
         let result = result(&report, name, 4);
         assert_eq!(result["gpu_seconds"].is_f64(), there, "{name}");

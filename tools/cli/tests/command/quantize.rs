@@ -3,10 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Folder, Ran, devices, oracle, run, s};
+use crate::common::{Folder, Ran, devices, oracle, read_f32, run, s};
 
 /// Row by row, on every device.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
     "asym",
     "sym",
     "gss",
@@ -19,6 +19,7 @@ const METHODS: [&str; 12] = [
     "lsq",
     "best",
     "kmeans",
+    "absmax",
 ];
 
 fn quantize(input: &Path, output: &Path, extra: &[&str]) -> Ran {
@@ -42,7 +43,10 @@ fn every_method_in_parts_and_on_every_device() {
     let input = matrix(&folder);
     for device in devices() {
         for method in METHODS {
-            let bits = if method == "kmeans" { "4" } else { "3" };
+            let bits = match method {
+                "kmeans" | "absmax" => "4",
+                _ => "3",
+            };
             let mut extra = vec!["--method", method, "--bits", bits, "--device", device];
             // Cubic in its bins.
             if method == "hist-brute" {
@@ -117,6 +121,8 @@ fn parameters_of_other_methods_and_out_of_range() {
     }
     let eight = ["--bits", "8", "--method", "kmeans"];
     quantize(&input, &output, &eight).fails(2, &["--method kmeans", "codebook of 8 bits"]);
+    let three = ["--bits", "3", "--method", "absmax"];
+    quantize(&input, &output, &three).fails(2, &["--method absmax", "symmetric row of 3 bits"]);
 }
 
 /// Whatever part a row lies in, it is named as the row of the file.
@@ -175,6 +181,62 @@ fn blocks_of_rows() {
         1,
         &["a codebook in another library's rows is not supported"],
     );
+}
+
+/// A step of 0.25 and signed codes: what inspect says of them, and that they are read like any other rows.
+#[test]
+fn symmetric_rows() {
+    let folder = Folder::new();
+    let values = [1.75f32, -0.5, 0.25, 0.0, -3.5, 0.5, 1.0, 0.0];
+    let input = folder.npy("values.npy", &[2, 4], &values);
+    let output = folder.path("t.safetensors");
+    let back = folder.path("back.npy");
+    for device in devices() {
+        let extra = ["--bits", "4", "--method", "absmax", "--device", device];
+        quantize(&input, &output, &extra).succeeds();
+        let told = run(&["inspect", &s(&output)]).succeeds().stdout();
+        assert!(
+            told.contains("format   s4h16: signed codes of 4 bits, f16 step, method absmax"),
+            "{told}"
+        );
+        assert!(told.contains("step     0.25 to 0.5"), "{told}");
+        let json = run(&["inspect", &s(&output), "--json"]).succeeds().stdout();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["format"], "s4h16");
+        assert_eq!(json["step"], serde_json::json!([0.25, 0.5]));
+        assert_eq!(
+            (&json["scale"], &json["centroids"]),
+            (&().into(), &().into())
+        );
+        let to = s(&back);
+        run(&[
+            "dequantize",
+            &s(&output),
+            "--output",
+            &to,
+            "--device",
+            device,
+        ])
+        .succeeds();
+        assert_eq!(read_f32(&back), (vec![2, 4], values.to_vec()));
+        let export = [
+            "export",
+            &s(&output),
+            "--layout",
+            "pytorch",
+            "--output",
+            &to,
+        ];
+        run(&export).fails(1, &["signed codes in another library's rows"]);
+        let wide = folder.npy("wide.npy", &[1, 2], &[0.0f32, 1e6]);
+        let extra = ["--bits", "2", "--method", "absmax", "--device", device];
+        let texts = [
+            "wide.npy: row 0 spans 0e0 to 1e6",
+            "its step",
+            "(--params f32)",
+        ];
+        quantize(&wide, &folder.path("no.safetensors"), &extra).fails(1, &texts);
+    }
 }
 
 /// 12.5 % of the codes and an f16 header: the paper's size of INT4 tables.

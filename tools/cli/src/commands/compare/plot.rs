@@ -23,7 +23,7 @@ const RADIUS: f64 = 6.0;
 /// Axes and grid.
 const GREY: RGBColor = RGBColor(128, 128, 128);
 /// One colour for every method: contrast 3 or more with white and with black, the baseline grey.
-const COLOURS: [RGBColor; 13] = [
+const COLOURS: [RGBColor; 14] = [
     GREY,
     RGBColor(203, 35, 74),
     RGBColor(5, 165, 120),
@@ -37,6 +37,7 @@ const COLOURS: [RGBColor; 13] = [
     RGBColor(138, 123, 254),
     RGBColor(152, 102, 0),
     RGBColor(7, 158, 200),
+    RGBColor(176, 112, 104),
 ];
 
 /// What drawing into a string may fail with.

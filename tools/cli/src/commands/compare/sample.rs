@@ -54,6 +54,7 @@ impl Sample {
     pub fn in_file(&self, mut error: Error) -> Error {
         if let Error::NotFinite { row, .. }
         | Error::HeaderRange { row, .. }
+        | Error::StepRange { row, .. }
         | Error::CentroidRange { row, .. }
         | Error::Unfinished { row } = &mut error
         {
