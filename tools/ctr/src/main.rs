@@ -1,110 +1,111 @@
-//! tuning
-#![allow(dead_code, missing_docs)]
+//! The `qembed-ctr` command.
+
+mod args;
 mod data;
+mod device;
 mod embedding;
+mod experiment;
 mod failure;
 mod measure;
 mod model;
 mod random;
+mod report;
 mod terminal;
 mod training;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
 use clap::Parser;
-use embedding::*;
-use measure::mean_and_deviation;
-use model::*;
-use random::*;
-#[derive(Parser, Clone)]
-struct A {
-    #[arg(long, default_value = "deepfm")]
-    model: String,
-    #[arg(long, default_value = "fp32", value_delimiter = ',')]
-    methods: Vec<String>,
-    #[arg(long, default_value = "8", value_delimiter = ',')]
-    bits: Vec<u32>,
-    #[arg(long, default_value_t = 3)]
-    seeds: u64,
-    #[arg(long, default_value = "1", value_delimiter = ',')]
-    step_scale: Vec<f32>,
-    #[arg(long, default_value_t = 2e-3)]
-    lr: f32,
-    #[arg(long, default_value_t = 1e-3)]
-    dlr: f64,
-    #[arg(long, default_value_t = 0.0)]
-    wd: f32,
-    #[arg(long, default_value_t = 0.0)]
-    dwd: f64,
-    #[arg(long, default_value_t = 0.0)]
-    dropout: f64,
-    #[arg(long, default_value_t = 2048)]
-    batch: usize,
-    #[arg(long, default_value_t = 30)]
-    epochs: usize,
-    #[arg(long, default_value_t = 3)]
-    patience: usize,
-    #[arg(long, default_value_t = 0.03)]
-    sigma: f64,
-    #[arg(long, default_value = "64,32", value_delimiter = ',')]
-    hidden: Vec<usize>,
-    /// step for all bits, or by formula range/2^(b-1)
-    #[arg(long, default_value_t = 0.0)]
-    step: f32,
-    #[arg(long, default_value_t = 0.0)]
-    range: f32,
-    /// relative to the initial step
-    #[arg(long, default_value_t = 0.02)]
-    slr: f32,
-    #[arg(long, default_value_t = 1.0)]
-    gscale: f32,
-    #[arg(long, default_value_t = 0.01)]
-    swd: f32,
-    #[arg(long)]
-    curve: bool,
-}
-fn main() {
-    let a = A::parse();
-    let t = terminal::Terminal;
-    let samples = data::movielens(None, &t).map_err(|e| panic!("{e}")).unwrap();
-    let split = data::Split::new(samples.len());
-    let course = training::Course { batch: a.batch, epochs: a.epochs, patience: a.patience, learning_rate: a.dlr, weight_decay: a.dwd, dropout: a.dropout };
-    let adam = Adam { learning_rate: a.lr, weight_decay: a.wd };
-    let mut base: Vec<f64> = vec![];
-    for method in &a.methods {
-        let bits: &[u32] = if method == "fp32" { &[32] } else { &a.bits };
-        for &bits in bits {
-            let scales: &[f32] = if method == "fp32" { &[1.0] } else { &a.step_scale };
-            for &scale in scales {
-                let start = std::time::Instant::now();
-                let (mut aucs, mut lls, mut eps, mut moved, mut rel) = (vec![], vec![], vec![], vec![], vec![]);
-                for seed in 0..a.seeds {
-                    let values = Random::new(seed, Stream::Table, 0).normals(samples.rows * DIM, a.sigma);
-                    let model = match a.model.as_str() { "fm" => Model::Fm, "dcn" => Model::Dcn, _ => Model::Deepfm };
-                    let network = Network::new(model, samples.fields, samples.rows, &a.hidden, seed).unwrap();
-                    let mean = values.iter().map(|v| v.abs()).sum::<f32>() / values.len() as f32;
-                    let high = ((1u32 << (bits.min(16) - 1)) - 1) as f32;
-                    let first = if a.step > 0.0 { a.step } else if a.range > 0.0 { a.range / (1 << (bits.min(16) - 1)) as f32 } else { 2.0 * mean / high.sqrt() };
-                    let step = first * scale;
-                    let steps = vec![step; samples.rows];
-                    let mut table: Box<dyn Embedding> = match method.as_str() {
-                        "fp32" => Box::new(Full::new(values, adam)),
-                        m => {
-                            let learning = match m { "lpt-nearest" => Learning::Nearest, "lpt-stochastic" => Learning::Stochastic, _ => Learning::Steps(a.slr * first, a.swd) };
-                            Box::new(Emulated::new(&values, steps, bits, adam, learning, seed, a.gscale))
-                        }
-                    };
-                    let r = training::train(&samples, &split, &course, seed, &mut *table, &network).map_err(|e| panic!("{e}")).unwrap();
-                    if a.curve { println!("{:.4?}", r.validation); }
-                    aucs.push(r.auc); lls.push(r.log_loss); eps.push(r.validation.len() as f64);
-                    if let Ok(Some(s)) = table.steps() {
-                        moved.push(s.iter().map(|s| (s / step).ln().abs() as f64).sum::<f64>() / s.len() as f64);
-                        rel.push(s.iter().map(|s| (s / first).ln() as f64).sum::<f64>() / s.len() as f64);
-                    }
-                }
-                if base.is_empty() { base = aucs.clone(); }
-                let d: Vec<f64> = aucs.iter().zip(&base).map(|(a, b)| a - b).collect();
-                let (dm, ds) = mean_and_deviation(&d);
-                let (m, s) = mean_and_deviation(&aucs);
-                println!("{} {method:15} {bits:2} x{scale:<5} auc {m:.4} sd {s:.4} ll {:.4} epochs {:.1} moved {:.3} dir {:+.3} d-first {dm:+.4} se {:.4}  {:.1}s/run", a.model, mean_and_deviation(&lls).0, mean_and_deviation(&eps).0, mean_and_deviation(&moved).0, mean_and_deviation(&rel).0, ds / (a.seeds as f64).sqrt(), start.elapsed().as_secs_f64() / a.seeds as f64);
-            }
+
+use args::{Arguments, DataChoice};
+use data::{Samples, movielens, synthetic};
+use device::Device;
+use experiment::{Experiment, Outcome, configurations};
+use failure::{Failure, Result};
+use terminal::Terminal;
+
+fn main() -> ExitCode {
+    let terminal = Terminal;
+    let ended = match Arguments::try_parse() {
+        Ok(args) => run(&args, &terminal),
+        Err(error) if !error.use_stderr() => terminal.print(error.render().to_string().trim_end()),
+        Err(error) => Err(Failure::from(error)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.error(&format!("qembed-ctr: {failure}"));
+            ExitCode::from(failure.code())
         }
     }
+}
+
+/// Trains everything, once its outputs are known to be writable.
+fn run(args: &Arguments, terminal: &Terminal) -> Result<()> {
+    let outputs: Vec<&Path> = [Some(&args.json), args.html.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect();
+    for output in &outputs {
+        qembed::io::check_writable(output)?;
+    }
+    let samples = samples(args, terminal)?;
+    let device = Device::open(args.device)?;
+    let outcomes = train(args, &samples, &device, terminal)?;
+    write(&args.json, &format!("{:#}\n", report::json(&outcomes)))?;
+    if let Some(path) = &args.html {
+        write(path, &report::html(&about(args, &samples, &device), &outcomes)?)?;
+    }
+    terminal.print(&report::text(&outcomes))
+}
+
+fn samples(args: &Arguments, terminal: &Terminal) -> Result<Samples> {
+    match (args.data, &args.data_dir) {
+        (DataChoice::Movielens, folder) => movielens(folder.as_deref(), terminal),
+        (DataChoice::Synthetic, None) => Ok(synthetic(args.synthetic.size())),
+        (DataChoice::Synthetic, Some(_)) => {
+            let message = "--data-dir belongs to --data movielens; leave it out";
+            Err(Failure::Usage(message.into()))
+        }
+    }
+}
+
+fn train(
+    args: &Arguments,
+    samples: &Samples,
+    device: &Device,
+    terminal: &Terminal,
+) -> Result<Vec<Outcome>> {
+    let configurations = configurations(args);
+    let experiment = Experiment::new(args, samples, device);
+    let bar = terminal.progress(configurations.len() as u64 * u64::from(args.seeds));
+    let outcomes = configurations.into_iter().map(|configuration| {
+        bar.set_message(configuration.to_string());
+        experiment.run(configuration, &bar)
+    });
+    let outcomes = outcomes.collect::<Result<_>>()?;
+    bar.finish_and_clear();
+    Ok(outcomes)
+}
+
+/// What was trained on what, in a sentence.
+fn about(args: &Arguments, samples: &Samples, device: &Device) -> String {
+    let data = match args.data {
+        DataChoice::Movielens => "MovieLens-100K",
+        DataChoice::Synthetic => "Synthetic clicks",
+    };
+    format!(
+        "{data}: {} samples of {} fields, {:.1}% clicks; a table of {} rows x {}, packed rows on {}; {} seeds",
+        samples.len(),
+        samples.fields,
+        100.0 * samples.clicks(),
+        samples.rows,
+        embedding::DIM,
+        device.name(),
+        args.seeds
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    qembed::io::replace(path, |file| file.write_all(text.as_bytes()))?;
+    Ok(())
 }

@@ -29,10 +29,15 @@ pub fn log_loss(logits: &[f32], labels: &[f32]) -> f64 {
     losses.sum::<f64>() / logits.len().max(1) as f64
 }
 
+/// Mean, 0 of nothing.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
 /// Mean, and deviation of a sample of one less degree of freedom (0 for one value).
 pub fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count.max(1.0);
+    let mean = mean(values);
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (mean, (squares / (count - 1.0).max(1.0)).sqrt())
 }

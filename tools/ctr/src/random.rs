@@ -19,10 +19,6 @@ pub enum Stream {
     Network,
     /// The order of samples in an epoch.
     Order,
-    /// What is dropped in an epoch.
-    Dropout,
-    /// Rounding of a table.
-    Rounding,
     /// Generated samples.
     Samples,
     /// The model that generated samples follow.

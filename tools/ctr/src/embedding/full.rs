@@ -1,52 +1,89 @@
 //! The table in f32: what the others are compared with.
 
-use super::{Adam, Again, DIM, Embedding, gradients_of_rows, pooled};
+use qembed::training::{Optimizer, OptimizerConstants};
+
+use super::{Again, DIM, Embedding};
 use crate::data::Batch;
 use crate::failure::Result;
 
-/// Rows in f32.
+/// Rows in f32, and the lazy Adam that packed rows have.
 #[derive(Debug)]
 pub struct Full {
     values: Vec<f32>,
     moments: Vec<[f32; 2]>,
-    adam: Adam,
-    time: i32,
+    learning_rate: f32,
+    steps_done: u32,
 }
 
 impl Full {
     /// A table of values.
-    pub fn new(values: Vec<f32>, adam: Adam) -> Self {
+    pub fn new(values: Vec<f32>, learning_rate: f32) -> Self {
         Self {
             moments: vec![[0.0; 2]; values.len()],
             values,
-            adam,
-            time: 0,
+            learning_rate,
+            steps_done: 0,
         }
     }
 }
 
 impl Embedding for Full {
     fn forward(&self, batch: &Batch) -> Result<Vec<f32>> {
-        Ok(pooled(batch, |row| &self.values[row * DIM..][..DIM]))
+        let mut output = vec![0.0; batch.bags() * DIM];
+        for (rows, output) in batch.rows_of_bags().zip(output.chunks_mut(DIM)) {
+            for &row in rows {
+                let values = &self.values[row as usize * DIM..][..DIM];
+                for (sum, value) in output.iter_mut().zip(values) {
+                    *sum += value / rows.len() as f32;
+                }
+            }
+        }
+        Ok(output)
     }
 
     fn learn(&mut self, batch: &Batch, gradient: &[f32], _: &mut Again<'_>) -> Result<()> {
-        self.time += 1;
-        for (row, gradient) in gradients_of_rows(batch, gradient, self.values.len() / DIM) {
+        self.steps_done += 1;
+        let constants = Optimizer::ADAM.constants(self.learning_rate, 0.0, self.steps_done)?;
+        for (row, gradient) in sums_of_rows(batch, gradient, self.values.len() / DIM) {
             for (at, gradient) in (row * DIM..).zip(gradient) {
-                let moments = &mut self.moments[at];
-                let value = self.values[at];
-                self.values[at] = self.adam.updated(value, gradient, moments, self.time);
+                self.values[at] -= advance(&constants, gradient, &mut self.moments[at]);
             }
         }
         Ok(())
     }
 
-    fn bytes(&self) -> u64 {
-        size_of_val(self.values.as_slice()) as u64
+    fn bytes(&self) -> Result<u64> {
+        Ok(size_of_val(self.values.as_slice()) as u64)
     }
 
     fn steps(&self) -> Result<Option<Vec<f32>>> {
         Ok(None)
     }
+}
+
+/// How far Adam moves a value.
+fn advance(adam: &OptimizerConstants, gradient: f32, moments: &mut [f32; 2]) -> f32 {
+    let [first, second] = moments;
+    *first = adam.decay1 * *first + adam.fresh1 * gradient;
+    *second = adam.decay2 * *second + adam.fresh2 * (gradient * gradient);
+    adam.learning_rate * (*first / (second.sqrt() / adam.correction + adam.epsilon))
+}
+
+/// The rows of a batch, each once, with the sum of its gradients.
+fn sums_of_rows(batch: &Batch, gradient: &[f32], rows: usize) -> Vec<(usize, [f32; DIM])> {
+    let mut places = vec![usize::MAX; rows];
+    let mut found = vec![];
+    for (bag, gradient) in batch.rows_of_bags().zip(gradient.chunks(DIM)) {
+        for &row in bag {
+            let place = &mut places[row as usize];
+            if *place == usize::MAX {
+                *place = found.len();
+                found.push((row as usize, [0.0; DIM]));
+            }
+            for (sum, gradient) in found[*place].1.iter_mut().zip(gradient) {
+                *sum += gradient / bag.len() as f32;
+            }
+        }
+    }
+    found
 }

@@ -33,7 +33,7 @@ impl Linear {
     }
 }
 
-/// Linear layers, each with a `relu`, and part of what they give dropped in training.
+/// Linear layers, each with a `relu`.
 #[derive(Debug)]
 pub struct Deep {
     layers: Vec<Linear>,
@@ -51,13 +51,10 @@ impl Deep {
     }
 
     /// `[samples, inputs]` to `[samples, last width]`.
-    pub fn forward(&self, x: &Tensor, dropout: &mut Option<Dropout>) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut x = x.clone();
         for layer in &self.layers {
             x = layer.forward(&x)?.relu()?;
-            if let Some(dropout) = dropout {
-                x = dropout.drop(&x)?;
-            }
         }
         Ok(x)
     }
@@ -65,26 +62,6 @@ impl Deep {
     /// What is learned.
     pub fn variables(&self) -> Vec<Var> {
         self.layers.iter().flat_map(Linear::variables).collect()
-    }
-}
-
-/// Leaves out part of a layer's columns in training, so that the others learn to do without.
-#[derive(Clone, Debug)]
-pub struct Dropout {
-    /// Which part.
-    pub part: f64,
-    /// Decides.
-    pub random: Random,
-}
-
-impl Dropout {
-    fn drop(&mut self, x: &Tensor) -> Result<Tensor> {
-        let kept = (1.0 / (1.0 - self.part)) as f32;
-        let mask = (0..x.elem_count()).map(|_| match self.random.uniform() < self.part {
-            true => 0.0,
-            false => kept,
-        });
-        x.mul(&Tensor::from_vec(mask.collect(), x.shape(), x.device())?)
     }
 }
 

@@ -4,5 +4,4 @@ mod deep;
 mod first_order;
 mod network;
 
-pub use deep::Dropout;
-pub use network::{Lesson, Model, Network, Teacher};
+pub use network::{Model, Network, Teacher};

@@ -5,7 +5,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use clap::ValueEnum;
 
-use super::deep::{Cross, Deep, Dropout, Linear, pairs};
+use super::deep::{Cross, Deep, Linear, pairs};
 use super::first_order::FirstOrder;
 use crate::data::Batch;
 use crate::embedding::DIM;
@@ -13,6 +13,8 @@ use crate::random::{Random, Stream};
 
 /// Cross layers of DCN.
 const CROSS_LAYERS: usize = 2;
+/// Columns of the hidden layers.
+const HIDDEN: [usize; 2] = [64, 32];
 
 /// A model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,6 +25,17 @@ pub enum Model {
     Deepfm,
     /// Deep and cross network, version 2, the two in parallel
     Dcn,
+}
+
+impl Model {
+    /// Its name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fm => "fm",
+            Self::Deepfm => "deepfm",
+            Self::Dcn => "dcn",
+        }
+    }
 }
 
 /// Layers of a model.
@@ -49,21 +62,20 @@ pub struct Lesson {
 
 impl Network {
     /// A model before training.
-    pub fn new(model: Model, fields: usize, rows: usize, hidden: &[usize], seed: u64) -> Result<Self> {
+    pub fn new(model: Model, fields: usize, rows: usize, seed: u64) -> Result<Self> {
         let random = &mut Random::new(seed, Stream::Network, 0);
         let columns = fields * DIM;
-        let last = hidden.last().copied().unwrap_or(columns);
         let layers = match model {
             Model::Fm => Layers::Fm(FirstOrder::new(rows)?),
             Model::Deepfm => Layers::DeepFm(
                 FirstOrder::new(rows)?,
-                Deep::new(random, columns, hidden)?,
-                Linear::new(random, last, 1)?,
+                Deep::new(random, columns, &HIDDEN)?,
+                Linear::new(random, HIDDEN[1], 1)?,
             ),
             Model::Dcn => Layers::Dcn(
                 Cross::new(random, columns, CROSS_LAYERS)?,
-                Deep::new(random, columns, hidden)?,
-                Linear::new(random, columns + last, 1)?,
+                Deep::new(random, columns, &HIDDEN)?,
+                Linear::new(random, columns + HIDDEN[1], 1)?,
             ),
         };
         Ok(Self { layers, fields })
@@ -82,34 +94,34 @@ impl Network {
         }
     }
 
-    fn logits(&self, pooled: &Tensor, batch: &Batch, dropout: &mut Option<Dropout>) -> Result<Tensor> {
+    fn logits(&self, pooled: &Tensor, batch: &Batch) -> Result<Tensor> {
         let samples = batch.labels.len();
         let vectors = || pooled.reshape((samples, self.fields, DIM));
         let columns = pooled.reshape((samples, self.fields * DIM))?;
         match &self.layers {
             Layers::Fm(first) => first.forward(batch)? + pairs(&vectors()?)?,
             Layers::DeepFm(first, deep, last) => {
-                let deep = last.forward(&deep.forward(&columns, dropout)?)?;
+                let deep = last.forward(&deep.forward(&columns)?)?;
                 first.forward(batch)? + pairs(&vectors()?)? + deep.squeeze(1)?
             }
             Layers::Dcn(cross, deep, last) => {
-                let both = [cross.forward(&columns)?, deep.forward(&columns, dropout)?];
+                let both = [cross.forward(&columns)?, deep.forward(&columns)?];
                 last.forward(&Tensor::cat(&both, 1)?)?.squeeze(1)
             }
         }
     }
 
     /// Predictions.
-    pub fn predict(&self, pooled: Vec<f32>, batch: &Batch) -> Result<Vec<f32>> {
-        let pooled = Tensor::from_vec(pooled, (batch.bags(), DIM), &Device::Cpu)?;
-        self.logits(&pooled, batch, &mut None)?.to_vec1()
+    pub fn predict(&self, pooled: &[f32], batch: &Batch) -> Result<Vec<f32>> {
+        let pooled = Tensor::from_slice(pooled, (batch.bags(), DIM), &Device::Cpu)?;
+        self.logits(&pooled, batch)?.to_vec1()
     }
 
     /// Gradients of the mean log loss.
-    pub fn lesson(&self, pooled: &[f32], batch: &Batch, mut dropout: Option<Dropout>) -> Result<Lesson> {
+    pub fn lesson(&self, pooled: &[f32], batch: &Batch) -> Result<Lesson> {
         let pooled = Tensor::from_slice(pooled, (batch.bags(), DIM), &Device::Cpu)?;
         let pooled = Var::from_tensor(&pooled)?;
-        let logits = self.logits(&pooled, batch, &mut dropout)?;
+        let logits = self.logits(&pooled, batch)?;
         let gradients = loss(&logits, &batch.labels)?.backward()?;
         let of_pooled = gradients.get(&pooled).map(Tensor::flatten_all).transpose()?;
         Ok(Lesson {
@@ -135,10 +147,10 @@ pub struct Teacher(AdamW);
 
 impl Teacher {
     /// A teacher who has not taught yet.
-    pub fn new(network: &Network, learning_rate: f64, weight_decay: f64) -> Result<Self> {
+    pub fn new(network: &Network, learning_rate: f32) -> Result<Self> {
         let parameters = ParamsAdamW {
-            lr: learning_rate,
-            weight_decay,
+            lr: learning_rate.into(),
+            weight_decay: 0.0,
             ..ParamsAdamW::default()
         };
         AdamW::new(network.variables(), parameters).map(Self)
