@@ -75,7 +75,7 @@
 //!
 //! - `gpu`: the kernels, on wgpu. Without it everything pure is left: formats, tables, reference, CPU.
 //! - `session`: the blocking [`Session`]; brings wgpu's native backends.
-//! - `io`: table files (safetensors) and arrays (npy).
+//! - `io`: table files and checkpoints of training (safetensors), and arrays (npy).
 
 #[cfg(target_endian = "big")]
 compile_error!("packed rows are little-endian; big-endian hosts are not supported");

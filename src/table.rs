@@ -154,6 +154,11 @@ impl PackedTable {
         &self.words[row * row_words..][..row_words]
     }
 
+    /// All rows, to be written.
+    pub(crate) fn words_mut(&mut self) -> &mut [u32] {
+        &mut self.words
+    }
+
     /// The words of one row, to be written.
     pub(crate) fn row_words_mut(&mut self, row: usize) -> &mut [u32] {
         let row_words = self.format.row_words(self.dim) as usize;

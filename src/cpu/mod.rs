@@ -4,11 +4,14 @@
 //! The answers are the reference's.
 
 mod dequantize;
+mod lanes;
 mod lookup;
 mod quantize;
 mod training;
+mod update;
 
 pub use dequantize::dequantize;
 pub use lookup::lookup;
 pub use quantize::quantize_counting;
 pub use training::Training;
+pub use update::{learn_steps, stage, update, weight_gradient};

@@ -1,7 +1,7 @@
 //! A run of training on the CPU.
 
-use super::lookup;
-use crate::reference::{self, Staged, StepArgs, UpdateArgs};
+use super::{lookup, update};
+use crate::reference::{Staged, StepArgs, UpdateArgs};
 use crate::training::{
     BadInput, Batch, Checkpoint, LearnedSteps, TrainingSpec, UpdateStatus, no_learned_steps,
     nothing_staged, refuse,
@@ -39,7 +39,8 @@ impl Training {
         Ok(Self { run, staged: None })
     }
 
-    /// The run as it is, to be saved.
+    /// The run as it is, to be saved (`io::CheckpointFile`). Between the halves of a step of ALPT it is no run
+    /// to go on from: its state is ahead of its table.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.run
     }
@@ -70,7 +71,7 @@ impl Training {
     ) -> Result<UpdateStatus> {
         let args = self.args(batch, gradient, learning_rate)?;
         let run = &mut self.run;
-        let status = reference::update(&mut run.table, &mut run.state, args)?;
+        let status = update::update(&mut run.table, &mut run.state, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
         run.number += 1;
         self.staged = None;
@@ -91,7 +92,7 @@ impl Training {
         self.learned()?;
         let args = self.args(batch, gradient, learning_rate)?;
         let run = &mut self.run;
-        let (staged, status) = reference::stage(&run.table, &mut run.state, args)?;
+        let (staged, status) = update::stage(&run.table, &mut run.state, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
         self.staged = Some(staged);
         Ok(status)
@@ -127,7 +128,7 @@ impl Training {
             learned,
             learning_rate,
         };
-        let status = reference::learn_steps(&mut run.table, &mut run.step_state, staged, args)?;
+        let status = update::learn_steps(&mut run.table, &mut run.step_state, staged, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
         run.number += 1;
         self.staged = None;
@@ -141,7 +142,7 @@ impl Training {
     /// [`crate::Error::IndexOutOfRange`].
     pub fn weight_gradient(&self, batch: &Batch<'_>, gradient: &[f32]) -> Result<Vec<f32>> {
         let table = &self.run.table;
-        let (values, status) = reference::weight_gradient(table, batch, gradient)?;
+        let (values, status) = update::weight_gradient(table, batch, gradient)?;
         refuse(&status, self.run.spec.bad_input, batch, table.rows())?;
         Ok(values)
     }

@@ -17,6 +17,8 @@ pub use lookup::{LookupArgs, Pooled, lookup};
 pub use quantize::{RowProblem, quantize_row};
 pub use sort::{Sorted, sort};
 pub use steps::{Staged, StepArgs, learn_steps, slope, stage};
+pub(crate) use steps::{check_learning, check_symmetric};
+pub(crate) use update::check as check_update;
 pub use update::{
     Moved, NewHeader, Occurrence, Ruler, UpdateArgs, advance, advance_rows, gradient_of, header,
     is_rounded_up, occurrences, update, weight_gradient, write,

@@ -116,16 +116,13 @@ pub fn learn_steps(
     staged: &Staged,
     args: StepArgs<'_>,
 ) -> Result<UpdateStatus> {
-    check_symmetric(table.format())?;
+    check_learning(table, state, &args)?;
     let UpdateArgs {
         batch,
         gradient,
         step,
         ..
     } = args.update;
-    batch.check()?;
-    check_gradient(&batch, table.dim(), gradient)?;
-    check_step_state(table, &args.learned, state.len())?;
     let format = table.format();
     let dim = table.dim() as usize;
     let constants = UpdateStep {
@@ -286,6 +283,20 @@ fn step_of(table: &PackedTable, row: u32) -> f32 {
     }
 }
 
+pub(crate) fn check_learning(
+    table: &PackedTable,
+    state: &[f32],
+    args: &StepArgs<'_>,
+) -> Result<()> {
+    check_symmetric(table.format())?;
+    let UpdateArgs {
+        batch, gradient, ..
+    } = args.update;
+    batch.check()?;
+    check_gradient(&batch, table.dim(), gradient)?;
+    check_step_state(table, &args.learned, state.len())
+}
+
 /// # Errors
 /// [`Error::Shape`] where the state of the steps has another length.
 fn check_step_state(table: &PackedTable, learned: &LearnedSteps, got: usize) -> Result<()> {
@@ -304,7 +315,7 @@ fn check_step_state(table: &PackedTable, learned: &LearnedSteps, got: usize) -> 
     })
 }
 
-fn check_symmetric(format: Format) -> Result<()> {
+pub(crate) fn check_symmetric(format: Format) -> Result<()> {
     match format {
         Format::Symmetric { .. } => Ok(()),
         _ => Err(no_steps_of(format)),

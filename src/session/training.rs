@@ -140,7 +140,8 @@ impl Session {
 }
 
 impl Training<'_> {
-    /// The run as it is, read back, to be saved.
+    /// The run as it is, read back, to be saved (`io::CheckpointFile`). Between the halves of a step of ALPT it
+    /// is no run to go on from: its state is ahead of its table.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].

@@ -6,7 +6,7 @@ use crate::format::{Bits, Format, Params};
 
 /// How a format makes scale and bias of a range.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
+pub(in crate::cpu) struct Rule {
     kind: Kind,
     pub(super) max_code: f32,
 }
@@ -23,15 +23,15 @@ enum Kind {
 
 /// Scale, bias and codes per unit of every row, and whether the header can hold them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Grids {
-    pub(super) scale: Lanes,
-    pub(super) bias: Lanes,
+pub(in crate::cpu) struct Grids {
+    pub(in crate::cpu) scale: Lanes,
+    pub(in crate::cpu) bias: Lanes,
     pub(super) codes_per_unit: Lanes,
     fits: [bool; LANES],
 }
 
 impl Rule {
-    pub(super) fn of(format: Format) -> Self {
+    pub(in crate::cpu) fn of(format: Format) -> Self {
         let kind = match (format.bits(), format.params()) {
             (Bits::B8, Params::F32) => Kind::Byte,
             (_, Params::F32) => Kind::F32,
@@ -45,7 +45,7 @@ impl Rule {
 
     /// The grids whose codes span these ranges.
     #[inline(always)]
-    pub(super) fn of_ranges(self, low: Lanes, high: Lanes) -> Grids {
+    pub(in crate::cpu) fn of_ranges(self, low: Lanes, high: Lanes) -> Grids {
         match self.kind {
             Kind::Byte => {
                 let span = high.zip(low, sub);
@@ -112,7 +112,7 @@ fn or_one(scale: f32) -> f32 {
 impl Grids {
     /// Whether the header can hold this row's.
     #[inline(always)]
-    pub(super) fn fits(&self, lane: usize) -> bool {
+    pub(in crate::cpu) fn fits(&self, lane: usize) -> bool {
         self.fits[lane]
     }
 

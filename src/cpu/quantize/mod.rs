@@ -4,11 +4,10 @@ mod block;
 mod clipping;
 mod columns;
 mod encode;
-mod grid;
+pub(super) mod grid;
 mod histogram;
 mod kmeans;
 mod kmeans_cls;
-mod lanes;
 mod least_squares;
 mod scan;
 mod search;
@@ -17,12 +16,12 @@ mod symmetric;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::lanes::{self, LANES, Lanes};
 use block::Block;
 use columns::Columns;
 use encode::{RowGrid, encode};
 use grid::{Grids, Rule};
 use histogram::Errors;
-use lanes::{LANES, Lanes};
 use scan::{RowRange, scan};
 use search::Keep;
 

@@ -118,7 +118,7 @@ pub(super) fn report_row(status: &mut UpdateStatus, row: u32) {
     status.first_row = status.first_row.min(row);
 }
 
-pub(super) fn check(table: &PackedTable, state: &[f32], args: &UpdateArgs<'_>) -> Result<()> {
+pub(crate) fn check(table: &PackedTable, state: &[f32], args: &UpdateArgs<'_>) -> Result<()> {
     args.spec.check()?;
     if table.format() != args.spec.format {
         return Err(Error::Shape {

@@ -1,0 +1,147 @@
+//! Values to codes and words, sixteen columns at a time.
+
+use super::super::lanes::{LANES, Lanes, div, sub};
+use super::decode::Scale;
+use crate::format::{Bits, Format};
+
+/// Values are rounded to nearest, or by the draws of their group of columns.
+pub(super) trait Round {
+    fn codes(&self, group: usize, steps: Lanes) -> [i32; LANES];
+}
+
+/// To nearest, ties to even.
+pub(super) struct Nearest;
+
+impl Round for Nearest {
+    #[inline(always)]
+    fn codes(&self, _: usize, steps: Lanes) -> [i32; LANES] {
+        std::array::from_fn(|lane| integer(steps[lane]).to_bits() as i32 - ZERO)
+    }
+}
+
+/// Up where the draw, as a fraction of 2^32, is less than what lies above the integer below.
+pub(super) struct Stochastic<'a, F: Fn(usize) -> &'a [u32; LANES]>(pub(super) F);
+
+impl<'a, F: Fn(usize) -> &'a [u32; LANES]> Round for Stochastic<'a, F> {
+    #[inline(always)]
+    fn codes(&self, group: usize, steps: Lanes) -> [i32; LANES] {
+        let draws = (self.0)(group);
+        std::array::from_fn(|lane| {
+            let (nearest, steps) = (integer(steps[lane]), steps[lane]);
+            let beyond = nearest - INTEGERS > steps;
+            let below = nearest - if beyond { INTEGERS + 1.0 } else { INTEGERS };
+            // Exact in f64. A draw is less than the integer part of a number where the next draw is not
+            // more than the number.
+            let above = f64::from(steps - below) * 4_294_967_296.0;
+            let up = f64::from(draws[lane]) + 1.0 <= above;
+            nearest.to_bits() as i32 - ZERO - i32::from(beyond) + i32::from(up)
+        })
+    }
+}
+
+/// Integers are the units here, also of negative numbers: adding it rounds to nearest even, and leaves the integer
+/// in the low bits.
+const INTEGERS: f32 = 12_582_912.0;
+const ZERO: i32 = INTEGERS.to_bits() as i32;
+
+#[inline(always)]
+fn integer(steps: f32) -> f32 {
+    steps + INTEGERS
+}
+
+/// What codes of a row are steps of, and the ends of their range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ruler {
+    scale: Scale,
+    low: f32,
+    high: f32,
+}
+
+impl Ruler {
+    #[inline(always)]
+    pub(super) fn new(scale: Scale, format: Format) -> Self {
+        let (low, high) = ends(format);
+        Self { scale, low, high }
+    }
+
+    /// How many steps values are worth, within the range of the codes.
+    #[inline(always)]
+    fn steps(&self, values: Lanes) -> Lanes {
+        values.map(|x| {
+            let steps = div(sub(x, self.scale.bias), self.scale.step);
+            let from_low = if steps > self.low { steps } else { self.low };
+            if from_low < self.high {
+                from_low
+            } else {
+                self.high
+            }
+        })
+    }
+}
+
+/// The smallest code and the largest.
+pub(super) fn ends(format: Format) -> (f32, f32) {
+    let max_code = format.bits().max_code();
+    let half = (max_code / 2) as f32;
+    match format {
+        Format::Symmetric { .. } => (-half - 1.0, half),
+        _ => (0.0, max_code as f32),
+    }
+}
+
+/// Writes all words behind a row's header, padding bits as zeros.
+#[inline(always)]
+pub(super) fn encode(
+    values: &[Lanes],
+    dim: usize,
+    (bits, ruler): (Bits, &Ruler),
+    round: &impl Round,
+    words: &mut [u32],
+) {
+    if ruler.scale.step == 0.0 {
+        // Such a row has one value.
+        return words.fill(0);
+    }
+    match bits {
+        Bits::B2 => groups::<2, 1>(values, dim, ruler, round, words),
+        Bits::B4 => groups::<4, 2>(values, dim, ruler, round, words),
+        Bits::B8 => groups::<8, 4>(values, dim, ruler, round, words),
+        Bits::B3 => unreachable!("rows of 3 bits are not trained"),
+    }
+}
+
+/// `WORDS` words hold the codes of sixteen columns; the row's last may be fewer.
+#[inline(always)]
+fn groups<const BITS: usize, const WORDS: usize>(
+    values: &[Lanes],
+    dim: usize,
+    ruler: &Ruler,
+    round: &impl Round,
+    words: &mut [u32],
+) {
+    for (group, (values, words)) in values.iter().zip(words.chunks_mut(WORDS)).enumerate() {
+        let mut codes = round.codes(group, ruler.steps(*values));
+        let columns = dim - group * LANES;
+        if columns < LANES {
+            codes[columns..].fill(0);
+        }
+        let joined = join::<BITS, WORDS>(&codes);
+        if let Some(whole) = words.first_chunk_mut::<WORDS>() {
+            *whole = joined;
+        } else {
+            words.copy_from_slice(&joined[..words.len()]);
+        }
+    }
+}
+
+/// The low bits of every code, low bits first.
+#[inline(always)]
+fn join<const BITS: usize, const WORDS: usize>(codes: &[i32; LANES]) -> [u32; WORDS] {
+    let per_word = LANES / WORDS;
+    let mask = (1 << BITS) - 1;
+    std::array::from_fn(|word| {
+        (0..per_word).fold(0, |joined, i| {
+            joined | (codes[word * per_word + i] as u32 & mask) << (i * BITS)
+        })
+    })
+}

@@ -1,0 +1,79 @@
+//! Rows rounded with new steps.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::super::lanes::{LANES, Lanes};
+use super::block::rows_per_block;
+use super::decode::decode;
+use super::draws::Draws;
+use super::header::symmetric;
+use super::optimizer::load;
+use super::store::write;
+use super::task::{Rows, segments_per_task};
+use crate::Format;
+use crate::philox::RandomKey;
+use crate::reference::Staged;
+use crate::training::Rounding;
+
+/// A row that is to be rounded with a new step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewRow {
+    pub(super) row: u32,
+    pub(super) step: f32,
+    /// The segment that has its values; `None` where they are those of the table.
+    pub(super) staged: Option<usize>,
+}
+
+/// How rows are rounded.
+pub(super) struct Rewriter<'a> {
+    pub(super) format: Format,
+    pub(super) dim: usize,
+    pub(super) staged: &'a Staged,
+    pub(super) rounding: Rounding,
+    pub(super) key: RandomKey,
+}
+
+impl Rewriter<'_> {
+    /// Writes rows, which are in order, in parallel.
+    pub(super) fn rewrite(&self, rows: &[NewRow], mut words: Rows<'_, u32>) {
+        let per_task = segments_per_task(rows.len(), self.dim);
+        let tasks: Vec<_> = rows
+            .chunks(per_task)
+            .map(|rows| (rows, words.split_off(rows[rows.len() - 1].row)))
+            .collect();
+        let arch = Arch::new();
+        tasks.into_par_iter().for_each(|(rows, mut words)| {
+            arch.dispatch(
+                #[inline(always)]
+                || self.task(rows, &mut words),
+            );
+        });
+    }
+
+    #[inline(always)]
+    fn task(&self, rows: &[NewRow], words: &mut Rows<'_, u32>) {
+        let mut values = vec![Lanes::splat(0.0); self.dim.div_ceil(LANES)];
+        let together = rows_per_block(self.dim);
+        let mut draws = Draws::new(together, values.len());
+        for rows in rows.chunks(together) {
+            if self.rounding == Rounding::Stochastic {
+                draws.fill(self.key, rows.iter().map(|row| row.row));
+            }
+            for (at, row) in rows.iter().enumerate() {
+                let words = words.get_mut(row.row);
+                match row.staged {
+                    None => decode(words, self.format, self.dim, &mut values),
+                    Some(segment) => {
+                        let from = &self.staged.values[segment * self.dim..][..self.dim];
+                        load(from, &mut values);
+                    }
+                }
+                let header = symmetric(row.step, self.format).expect("learned steps are sound");
+                let draws = |group: usize| draws.group(at, group);
+                let values = (&values[..], self.dim);
+                write(values, self.format, header, (self.rounding, draws), words);
+            }
+        }
+    }
+}
