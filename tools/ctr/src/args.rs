@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Trainings of each, from as many seeds, the same for all
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "10")]
     pub seeds: u32,
-    /// Times the step that rows begin with, separated by commas
+    /// Times the step of 0.01 that rows begin with, separated by commas
     #[arg(long, value_parser = parse_positive, value_delimiter = ',', default_value = "1")]
     pub step_scale: Vec<f32>,
     /// Where packed rows are trained; the network and fp32 are always the CPU's
@@ -95,11 +95,11 @@ pub struct Tuning {
     /// Learning rate of the network
     #[arg(long, value_parser = parse_positive, default_value = "0.001")]
     pub network_learning_rate: f32,
-    /// Learning rate of alpt's steps, times the step that rows begin with at a --step-scale of 1
-    #[arg(long, value_parser = parse_positive, default_value = "0.02")]
+    /// Learning rate of alpt's steps
+    #[arg(long, value_parser = parse_positive, default_value = "0.0005")]
     pub step_learning_rate: f32,
     /// Weight decay of alpt's steps
-    #[arg(long, value_parser = parse_not_negative, default_value = "0.01")]
+    #[arg(long, value_parser = parse_not_negative, default_value = "0.02")]
     pub step_decay: f32,
     /// Samples of a batch
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "2048")]

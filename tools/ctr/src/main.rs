@@ -44,7 +44,11 @@ fn main() -> ExitCode {
 
 /// Trains everything, once its outputs are known to be writable.
 fn run(args: &Arguments, terminal: &Terminal) -> Result<()> {
-    let outputs: Vec<&Path> = [Some(&args.json), args.html.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect();
+    let outputs: Vec<&Path> = [Some(&args.json), args.html.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(AsRef::as_ref)
+        .collect();
     for output in &outputs {
         qembed::io::check_writable(output)?;
     }
@@ -53,7 +57,10 @@ fn run(args: &Arguments, terminal: &Terminal) -> Result<()> {
     let outcomes = train(args, &samples, &device, terminal)?;
     write(&args.json, &format!("{:#}\n", report::json(&outcomes)))?;
     if let Some(path) = &args.html {
-        write(path, &report::html(&about(args, &samples, &device), &outcomes)?)?;
+        write(
+            path,
+            &report::html(&about(args, &samples, &device), &outcomes)?,
+        )?;
     }
     terminal.print(&report::text(&outcomes))
 }

@@ -31,7 +31,8 @@ pub fn log_loss(logits: &[f32], labels: &[f32]) -> f64 {
 
 /// Mean, 0 of nothing.
 pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    let sum = values.iter().fold(0.0, |sum, value| sum + value);
+    sum / values.len().max(1) as f64
 }
 
 /// Mean, and deviation of a sample of one less degree of freedom (0 for one value).
@@ -70,5 +71,6 @@ mod tests {
     fn deviation_is_a_samples() {
         assert_eq!(mean_and_deviation(&[1.0, 3.0]), (2.0, 2f64.sqrt()));
         assert_eq!(mean_and_deviation(&[4.0]), (4.0, 0.0));
+        assert!(mean(&[]).is_sign_positive());
     }
 }

@@ -79,7 +79,12 @@ impl Training<'_> {
     }
 
     /// AUC and log loss of samples.
-    fn figures(&self, numbers: &[u32], table: &dyn Embedding, network: &Network) -> Result<(f64, f64)> {
+    fn figures(
+        &self,
+        numbers: &[u32],
+        table: &dyn Embedding,
+        network: &Network,
+    ) -> Result<(f64, f64)> {
         let (mut logits, mut labels) = (vec![], vec![]);
         for numbers in numbers.chunks(PREDICTED) {
             let batch = self.samples.batch(numbers);

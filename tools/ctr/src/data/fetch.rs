@@ -51,7 +51,10 @@ const IN_PACKAGE: &str = "recbole/dataset_example/ml-100k";
 pub fn cached(terminal: &Terminal) -> Result<PathBuf> {
     let folder = cache()?.join("qembed").join("movielens-100k");
     if !folder.exists() {
-        terminal.error(&format!("fetching MovieLens-100K into {}", folder.display()));
+        terminal.error(&format!(
+            "fetching MovieLens-100K into {}",
+            folder.display()
+        ));
         let spinner = terminal.spinner("fetching");
         fetch(&folder)?;
         spinner.finish_and_clear();
@@ -78,11 +81,19 @@ fn fetch(folder: &Path) -> Result<()> {
     let place = tempfile::tempdir_in(parent).map_err(|error| Failure::about(parent, error))?;
     let package = download(place.path())?;
     let unpacked = place.path().join("unpacked");
-    python(["-m", "zipfile", "-e"].map(OsStr::new).into_iter().chain([package.as_os_str(), unpacked.as_os_str()]))?;
+    python(
+        ["-m", "zipfile", "-e"]
+            .map(OsStr::new)
+            .into_iter()
+            .chain([package.as_os_str(), unpacked.as_os_str()]),
+    )?;
     let kept = place.path().join("kept");
     fs::create_dir(&kept).map_err(|error| Failure::about(&kept, error))?;
     for file in FILES {
-        let (from, to) = (unpacked.join(IN_PACKAGE).join(file.name), kept.join(file.name));
+        let (from, to) = (
+            unpacked.join(IN_PACKAGE).join(file.name),
+            kept.join(file.name),
+        );
         fs::rename(&from, to).map_err(|error| Failure::about(&from, error))?;
     }
     check(&kept)?;
@@ -95,9 +106,21 @@ fn fetch(folder: &Path) -> Result<()> {
 
 /// The package as a file in a folder.
 fn download(folder: &Path) -> Result<PathBuf> {
-    let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"];
+    let pip = [
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ];
     let what = ["--only-binary=:all:", PACKAGE, "--dest"];
-    python(pip.into_iter().chain(what).map(OsStr::new).chain([folder.as_os_str()]))?;
+    python(
+        pip.into_iter()
+            .chain(what)
+            .map(OsStr::new)
+            .chain([folder.as_os_str()]),
+    )?;
     let entries = fs::read_dir(folder).map_err(|error| Failure::about(folder, error))?;
     let mut paths = entries.flatten().map(|entry| entry.path());
     let wheel = paths.find(|path| path.extension() == Some(OsStr::new("whl")));
@@ -113,9 +136,9 @@ fn python<'a>(arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(()),
-        false if text.contains("No module named pip") => {
-            Err(failed("pip is not installed (Debian: apt install python3-pip)"))
-        }
+        false if text.contains("No module named pip") => Err(failed(
+            "pip is not installed (Debian: apt install python3-pip)",
+        )),
         false => Err(failed(text.lines().last().unwrap_or("it says nothing"))),
     }
 }

@@ -27,7 +27,11 @@ pub fn movielens(folder: Option<&Path>, terminal: &Terminal) -> Result<Samples> 
             Failure::about(&path, problem)
         })
     };
-    let texts = (read(fetch::RATINGS)?, read(fetch::FILMS)?, read(fetch::USERS)?);
+    let texts = (
+        read(fetch::RATINGS)?,
+        read(fetch::FILMS)?,
+        read(fetch::USERS)?,
+    );
     samples(&texts.0, &texts.1, &texts.2).map_err(|problem| Failure::about(&folder, problem))
 }
 
@@ -59,7 +63,10 @@ fn users_of<'a>(text: &'a str, ids: &mut Ids<'a>) -> Parsed<HashMap<&'a str, [Ve
         // The first digit is a part of the country.
         let zip = zip.get(..1).unwrap_or_default();
         let values = [(0, user), (1, age), (2, gender), (3, work), (4, zip)];
-        (user, values.map(|(field, value)| vec![ids.of(field, value)]))
+        (
+            user,
+            values.map(|(field, value)| vec![ids.of(field, value)]),
+        )
     });
     Ok(known.collect())
 }
@@ -136,7 +143,7 @@ mod tests {
         let bags: Vec<_> = batch.rows_of_bags().collect();
         assert_eq!(bags[..8].concat(), [1, 3, 5, 7, 9, 11, 14, 17, 18, 16]);
         assert_eq!(bags[8..16].concat(), [0, 2, 4, 6, 8, 10, 13, 16]);
-        assert_eq!(bags[23], []);
+        assert!(bags[23].is_empty());
     }
 
     #[test]

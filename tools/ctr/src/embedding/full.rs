@@ -87,3 +87,61 @@ fn sums_of_rows(batch: &Batch, gradient: &[f32], rows: usize) -> Vec<(usize, [f3
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Samples;
+    use crate::device::Device;
+    use crate::embedding::{Quantized, Way};
+    use qembed::Bits;
+    use qembed::training::Rounding;
+
+    /// Three samples of two fields: bags of one row, of two, and of none; row 1 comes twice.
+    fn batch() -> Batch {
+        let mut samples = Samples::new(2, 6);
+        samples.push(true, [&[0][..], &[1, 2]]);
+        samples.push(false, [&[1][..], &[3]]);
+        samples.push(false, [&[4][..], &[]]);
+        samples.batch(&[0, 1, 2])
+    }
+
+    #[test]
+    fn bags_are_means() {
+        let values = (0..6 * DIM).map(|at| (at / DIM) as f32).collect();
+        let output = Full::new(values, 0.1).forward(&batch()).unwrap();
+        let firsts: Vec<_> = output.iter().step_by(DIM).copied().collect();
+        assert_eq!(firsts, [0.0, 1.5, 1.0, 3.0, 4.0, 0.0]);
+    }
+
+    /// Codes of 8 bits with a fine step are as good as f32: the two tables are trained by the same rules.
+    #[test]
+    fn it_learns_as_packed_rows_do() {
+        const STEP: f32 = 1e-3;
+        let values: Vec<f32> = (0..6 * DIM)
+            .map(|at| (at % 7) as f32 * 16.0 * STEP)
+            .collect();
+        let way = Way::Fixed(Rounding::Nearest);
+        let mut packed =
+            Quantized::new(&Device::Cpu, (&values, STEP), Bits::B8, 5e-3, way, 1).unwrap();
+        let mut full = Full::new(values, 5e-3);
+        let gradient: Vec<f32> = (0..6 * DIM).map(|at| (at % 5) as f32 - 2.0).collect();
+        for _ in 0..3 {
+            let tables: [&mut dyn Embedding; 2] = [&mut full, &mut packed];
+            for table in tables {
+                table
+                    .learn(&batch(), &gradient, &mut |_| Ok(vec![]))
+                    .unwrap();
+            }
+        }
+        let (one, two) = (
+            full.forward(&batch()).unwrap(),
+            packed.forward(&batch()).unwrap(),
+        );
+        let apart = one.iter().zip(&two).map(|(a, b)| (a - b).abs());
+        let apart = apart.fold(0.0, f32::max);
+        assert!(apart <= 1.6 * STEP, "{apart}");
+        assert_eq!(packed.bytes().unwrap(), 6 * 20);
+        assert_eq!(packed.steps().unwrap(), Some(vec![STEP; 6]));
+    }
+}

@@ -32,7 +32,9 @@ impl FirstOrder {
         let samples = Tensor::new(samples, &Device::Cpu)?;
         let terms = self.weights.index_select(&indices, 0)?.mul(&coefficients)?;
         let zeros = Tensor::zeros(batch.labels.len(), DType::F32, &Device::Cpu)?;
-        zeros.index_add(&samples, &terms, 0)?.broadcast_add(&self.bias)
+        zeros
+            .index_add(&samples, &terms, 0)?
+            .broadcast_add(&self.bias)
     }
 
     /// What is learned.

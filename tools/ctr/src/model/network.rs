@@ -123,7 +123,10 @@ impl Network {
         let pooled = Var::from_tensor(&pooled)?;
         let logits = self.logits(&pooled, batch)?;
         let gradients = loss(&logits, &batch.labels)?.backward()?;
-        let of_pooled = gradients.get(&pooled).map(Tensor::flatten_all).transpose()?;
+        let of_pooled = gradients
+            .get(&pooled)
+            .map(Tensor::flatten_all)
+            .transpose()?;
         Ok(Lesson {
             pooled: match of_pooled {
                 Some(gradient) => gradient.to_vec1()?,
@@ -159,5 +162,106 @@ impl Teacher {
     /// One step.
     pub fn teach(&mut self, lesson: &Lesson) -> Result<()> {
         self.0.step(&lesson.gradients)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Samples;
+    use crate::measure::log_loss;
+
+    /// Small, so that hardly any `relu` turns within it.
+    const STEP: f32 = 1e-3;
+
+    /// Two fields of five rows; a bag of two rows, and one of none.
+    fn batch() -> Batch {
+        let mut samples = Samples::new(2, 5);
+        samples.push(true, [&[0][..], &[2, 3]]);
+        samples.push(false, [&[1][..], &[4]]);
+        samples.push(true, [&[0][..], &[]]);
+        samples.batch(&[0, 1, 2])
+    }
+
+    fn pooled() -> Vec<f32> {
+        Random::new(3, Stream::Table, 0).normals(6 * DIM, 0.5)
+    }
+
+    fn loss_of(network: &Network, pooled: &[f32]) -> f64 {
+        let batch = batch();
+        log_loss(&network.predict(pooled, &batch).unwrap(), &batch.labels)
+    }
+
+    /// The slope of a loss between a number less and more.
+    fn slope(loss: impl Fn(f32) -> f64) -> f32 {
+        ((loss(STEP) - loss(-STEP)) / f64::from(2.0 * STEP)) as f32
+    }
+
+    fn assert_near(gradient: f32, slope: f32, what: &str) {
+        let apart = (gradient - slope).abs();
+        assert!(
+            apart < 2e-3 * (1.0 + slope.abs()),
+            "{what}: {gradient} {slope}"
+        );
+    }
+
+    #[test]
+    fn vectors_gradients_are_slopes_of_the_loss() {
+        for model in Model::value_variants() {
+            let network = Network::new(*model, 2, 5, 1).unwrap();
+            let pooled = pooled();
+            let lesson = network.lesson(&pooled, &batch()).unwrap();
+            for at in 0..pooled.len() {
+                let slope = slope(|by| {
+                    let mut moved = pooled.clone();
+                    moved[at] += by;
+                    loss_of(&network, &moved)
+                });
+                let what = format!("{} at {at}", model.name());
+                assert_near(lesson.pooled[at], slope, &what);
+            }
+        }
+    }
+
+    #[test]
+    fn weights_gradients_are_slopes_of_the_loss() {
+        for model in Model::value_variants() {
+            let network = Network::new(*model, 2, 5, 1).unwrap();
+            let pooled = pooled();
+            let lesson = network.lesson(&pooled, &batch()).unwrap();
+            for (number, variable) in network.variables().iter().enumerate() {
+                let gradient = lesson.gradients.get(variable).unwrap();
+                let gradient: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
+                let first: Vec<f32> = variable.flatten_all().unwrap().to_vec1().unwrap();
+                let set = |values| {
+                    let values = Tensor::from_vec(values, variable.shape(), &Device::Cpu);
+                    variable.set(&values.unwrap()).unwrap();
+                };
+                for at in (0..first.len()).step_by(1 + first.len() / 7) {
+                    let slope = slope(|by| {
+                        let mut moved = first.clone();
+                        moved[at] += by;
+                        set(moved);
+                        loss_of(&network, &pooled)
+                    });
+                    let what = format!("{}, variable {number} at {at}", model.name());
+                    assert_near(gradient[at], slope, &what);
+                }
+                set(first);
+            }
+        }
+    }
+
+    #[test]
+    fn a_taught_network_loses_less() {
+        let network = Network::new(Model::Dcn, 2, 5, 1).unwrap();
+        let mut teacher = Teacher::new(&network, 0.01).unwrap();
+        let before = loss_of(&network, &pooled());
+        for _ in 0..5 {
+            teacher
+                .teach(&network.lesson(&pooled(), &batch()).unwrap())
+                .unwrap();
+        }
+        assert!(loss_of(&network, &pooled()) < before);
     }
 }

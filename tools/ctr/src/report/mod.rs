@@ -67,7 +67,8 @@ fn legend() -> &'static str {
 fn cells(outcomes: &[Outcome], outcome: &Outcome) -> [String; COLUMNS.len()] {
     let configuration = &outcome.configuration;
     let with_deviation = |(mean, deviation): (f64, f64)| format!("{mean:.4} ± {deviation:.4}");
-    let difference = against_fp32(outcomes, outcome).map(|(mean, error)| format!("{mean:+.4} ± {error:.4}"));
+    let difference =
+        against_fp32(outcomes, outcome).map(|(mean, error)| format!("{mean:+.4} ± {error:.4}"));
     let scale = match configuration.method {
         Method::Fp32 => NOTHING.into(),
         _ => configuration.step_scale.to_string(),
@@ -87,7 +88,9 @@ fn cells(outcomes: &[Outcome], outcome: &Outcome) -> [String; COLUMNS.len()] {
 /// How much larger the AUC is than that of fp32 from the same seed: the mean, and its standard error.
 fn against_fp32(outcomes: &[Outcome], outcome: &Outcome) -> Option<(f64, f64)> {
     let model = outcome.configuration.model;
-    let is_baseline = |one: &&Outcome| (one.configuration.model, one.configuration.method) == (model, Method::Fp32);
+    let is_baseline = |one: &&Outcome| {
+        (one.configuration.model, one.configuration.method) == (model, Method::Fp32)
+    };
     let baseline = outcomes.iter().find(is_baseline)?;
     if outcome.configuration.method == Method::Fp32 {
         return None;

@@ -47,11 +47,20 @@ fn figures(outcomes: &[Outcome]) -> Result<String> {
             1.0 => model.name().to_string(),
             scale => format!("{}, first steps x {scale}", model.name()),
         };
-        let of_group: Vec<_> = outcomes.iter().filter(|one| is_of(one, model, scale)).collect();
+        let of_group: Vec<_> = outcomes
+            .iter()
+            .filter(|one| is_of(one, model, scale))
+            .collect();
         let title = format!("AUC against epochs: {}", of(scale));
-        text.push_str(&figure(&title, &plot::against_epochs(&of_group).map_err(failed)?));
+        text.push_str(&figure(
+            &title,
+            &plot::against_epochs(&of_group).map_err(failed)?,
+        ));
         let title = format!("AUC against bits: {}", of(scale));
-        text.push_str(&figure(&title, &plot::against_bits(&of_group).map_err(failed)?));
+        text.push_str(&figure(
+            &title,
+            &plot::against_bits(&of_group).map_err(failed)?,
+        ));
     }
     Ok(text)
 }
@@ -75,7 +84,8 @@ fn groups(outcomes: &[Outcome]) -> Vec<(Model, f32)> {
 /// What has no steps stands beside every scale of them.
 fn is_of(outcome: &Outcome, model: Model, scale: f32) -> bool {
     let configuration = &outcome.configuration;
-    configuration.model == model && (configuration.bits.is_none() || configuration.step_scale == scale)
+    configuration.model == model
+        && (configuration.bits.is_none() || configuration.step_scale == scale)
 }
 
 fn figure(title: &str, svg: &str) -> String {
@@ -84,16 +94,22 @@ fn figure(title: &str, svg: &str) -> String {
 
 fn table(outcomes: &[Outcome]) -> String {
     let line = |tag: &str, cells: &[String]| {
-        let cells = cells.iter().map(|cell| format!("<{tag}>{}</{}>", escaped(cell), &tag[..2]));
+        let cells = cells
+            .iter()
+            .map(|cell| format!("<{tag}>{}</{}>", escaped(cell), &tag[..2]));
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     };
     let header = line("th scope=\"col\"", &COLUMNS.map(String::from));
-    let rows = outcomes.iter().map(|outcome| line("td", &cells(outcomes, outcome)));
+    let rows = outcomes
+        .iter()
+        .map(|outcome| line("td", &cells(outcomes, outcome)));
     let rows: String = rows.collect();
     format!("<table>\n<thead>\n{header}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n")
 }
 
 /// Text that a browser shows as it is, in an element.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

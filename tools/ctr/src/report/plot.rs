@@ -63,11 +63,15 @@ pub fn against_epochs(outcomes: &[&Outcome]) -> Result<String, Fault> {
 
 /// Mean AUC of the test samples at every width, a line for every way; fp32 is level.
 pub fn against_bits(outcomes: &[&Outcome]) -> Result<String, Fault> {
-    let widths = outcomes.iter().filter_map(|outcome| outcome.configuration.bits);
+    let widths = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.configuration.bits);
     let widths = widths.map(|bits| f64::from(bits.count()).log2());
     let (low, high) = extremes(widths).unwrap_or((1.0, 3.0));
     let series = Method::ALL.into_iter().map(|method| {
-        let its = outcomes.iter().filter(|one| one.configuration.method == method);
+        let its = outcomes
+            .iter()
+            .filter(|one| one.configuration.method == method);
         let points = its.flat_map(|one| {
             let (auc, _) = one.auc();
             match one.configuration.bits {
