@@ -1,6 +1,6 @@
 //! Random bits of stochastic rounding, eight quads of columns at a time.
 
-use super::super::lanes::LANES;
+use super::super::lanes::{LANES, array};
 use crate::philox::{MULTIPLIERS, ROUNDS, RandomKey, WEYL};
 
 /// Counters that are worked on together.
@@ -64,8 +64,8 @@ impl Draws {
 #[inline(always)]
 fn eight(key: RandomKey, quads: &[u32; QUADS], rows: &[u32; QUADS], draws: &mut [u32; 4 * QUADS]) {
     let mut words: [Words; 4] = [
-        quads.map(u64::from),
-        rows.map(u64::from),
+        array(|i| quads[i].into()),
+        array(|i| rows[i].into()),
         [key.table.into(); QUADS],
         [key.step.into(); QUADS],
     ];
@@ -75,20 +75,20 @@ fn eight(key: RandomKey, quads: &[u32; QUADS], rows: &[u32; QUADS], draws: &mut 
         keys = [keys[0].wrapping_add(WEYL[0]), keys[1].wrapping_add(WEYL[1])];
     }
     for (quad, draws) in draws.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        *draws = [0, 1, 2, 3].map(|word| words[word][quad] as u32);
+        *draws = array(|word| words[word][quad] as u32);
     }
 }
 
 #[inline(always)]
 fn round(words: [Words; 4], keys: [u32; 2]) -> [Words; 4] {
     let low = |x: u64| x & u64::from(u32::MAX);
-    let even: Words = std::array::from_fn(|i| low(words[0][i]) * u64::from(MULTIPLIERS[0]));
-    let odd: Words = std::array::from_fn(|i| low(words[2][i]) * u64::from(MULTIPLIERS[1]));
+    let even: Words = array(|i| low(words[0][i]) * u64::from(MULTIPLIERS[0]));
+    let odd: Words = array(|i| low(words[2][i]) * u64::from(MULTIPLIERS[1]));
     // The high halves of what is handed on hold what they may: nobody reads them.
     [
-        std::array::from_fn(|i| (odd[i] >> 32) ^ words[1][i] ^ u64::from(keys[0])),
+        array(|i| (odd[i] >> 32) ^ words[1][i] ^ u64::from(keys[0])),
         odd,
-        std::array::from_fn(|i| (even[i] >> 32) ^ words[3][i] ^ u64::from(keys[1])),
+        array(|i| (even[i] >> 32) ^ words[3][i] ^ u64::from(keys[1])),
         even,
     ]
 }

@@ -1,6 +1,6 @@
 //! The first half of learning steps: new values beside the table.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::block::{Block, Step, rows_per_block, store};
@@ -14,6 +14,9 @@ use crate::training::Rounding;
 
 /// Some rows of a batch, their state in the table's, and where their new values and rows go.
 struct Task<'a> {
+    step: &'a Step<'a>,
+    headers: &'a Headers<'a>,
+    table: &'a PackedTable,
     segments: &'a [Segment],
     state: Rows<'a, f32>,
     kept: Option<Keeping<'a, f32>>,
@@ -38,6 +41,9 @@ pub(super) fn stage_rows(
     let tasks: Vec<_> = segments
         .chunks(per_task)
         .map(|segments| Task {
+            step,
+            headers,
+            table,
             segments,
             state: state.split_off(last_row(segments)),
             kept: kept.as_mut().map(|kept| kept.split_off(segments)),
@@ -46,19 +52,17 @@ pub(super) fn stage_rows(
         })
         .collect();
     let arch = Arch::new();
-    let bad = tasks.into_par_iter().map(|mut task| {
-        arch.dispatch(
-            #[inline(always)]
-            || task.run(step, headers, table),
-        )
-    });
+    let bad = tasks.into_par_iter().map(|task| arch.dispatch(task));
     let bad = bad.reduce(|| BadRows::NONE, BadRows::and);
     (values, words, bad)
 }
 
-impl Task<'_> {
+impl NullaryFnOnce for Task<'_> {
+    type Output = BadRows;
+
     #[inline(always)]
-    fn run(&mut self, step: &Step<'_>, headers: &Headers<'_>, table: &PackedTable) -> BadRows {
+    fn call(mut self) -> BadRows {
+        let (step, table) = (self.step, self.table);
         let mut bad = BadRows::NONE;
         let mut block = Block::new(step.dim);
         let rows = rows_per_block(step.dim);
@@ -72,26 +76,16 @@ impl Task<'_> {
                 block.load(row, words, self.state.get(segment.row), step);
             }
             block.advance(segments.len(), step);
-            self.store(
-                at * rows,
-                segments,
-                (step, headers, table),
-                &block,
-                &mut bad,
-            );
+            self.store(at * rows, segments, &block, &mut bad);
         }
         bad
     }
+}
 
+impl Task<'_> {
     #[inline(always)]
-    fn store(
-        &mut self,
-        at: usize,
-        segments: &[Segment],
-        (step, headers, table): (&Step<'_>, &Headers<'_>, &PackedTable),
-        block: &Block,
-        bad: &mut BadRows,
-    ) {
+    fn store(&mut self, at: usize, segments: &[Segment], block: &Block, bad: &mut BadRows) {
+        let (step, headers, table) = (self.step, self.headers, self.table);
         let old = segments
             .iter()
             .map(|segment| (segment.row, table.row_words(segment.row as usize)));
@@ -102,7 +96,7 @@ impl Task<'_> {
         let words = self.words.chunks_exact_mut(row_words).skip(at);
         let out = values.zip(words);
         for (row, (segment, (values, words))) in segments.iter().zip(out).enumerate() {
-            let Some(header) = headers[row].filter(|_| block.is_sound(row)) else {
+            let (Some(header), true) = (headers[row], block.is_sound(row)) else {
                 bad.add(segment.row);
                 values.fill(f32::NAN);
                 words.copy_from_slice(table.row_words(segment.row as usize));

@@ -1,6 +1,6 @@
 //! The second half of learning steps: their gradients.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::super::lanes::{Factor, LANES, Lanes, add, div, sub};
@@ -47,31 +47,14 @@ impl Slopes<'_> {
         tasks
             .zip(gradients.par_chunks_mut(per_task))
             .for_each(|((found, values), out)| {
-                arch.dispatch(
-                    #[inline(always)]
-                    || self.task(found, values, out),
-                );
+                arch.dispatch(Task {
+                    slopes: self,
+                    found,
+                    values,
+                    out,
+                });
             });
         gradients
-    }
-
-    #[inline(always)]
-    fn task(&self, found: &[Option<Segment>], values: &[f32], out: &mut [StepGradient]) {
-        let dim = self.table.dim() as usize;
-        let mut gradients = vec![Lanes::splat(0.0); dim.div_ceil(LANES)];
-        let mut lanes = gradients.clone();
-        let rows = found.iter().zip(values.chunks_exact(dim)).zip(out);
-        for ((segment, values), out) in rows {
-            if !values[0].is_finite() {
-                continue;
-            }
-            let gradient = segment.and_then(|segment| {
-                self.sums.gradient(&segment, &mut gradients);
-                load(values, &mut lanes);
-                self.gradient(segment.row, &gradients, &lanes)
-            });
-            *out = gradient.map_or(StepGradient::Bad, StepGradient::Of);
-        }
     }
 
     /// `None` where a row's step is not positive and finite, or the gradient is not finite.
@@ -92,6 +75,42 @@ impl Slopes<'_> {
         }
         let gradient = Factor::new(self.scale).times(sums.sum());
         gradient.is_finite().then_some(gradient)
+    }
+}
+
+/// Some of the staged rows.
+struct Task<'a> {
+    slopes: &'a Slopes<'a>,
+    found: &'a [Option<Segment>],
+    values: &'a [f32],
+    out: &'a mut [StepGradient],
+}
+
+impl NullaryFnOnce for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let slopes = self.slopes;
+        let dim = slopes.table.dim() as usize;
+        let mut gradients = vec![Lanes::splat(0.0); dim.div_ceil(LANES)];
+        let mut lanes = gradients.clone();
+        let rows = self
+            .found
+            .iter()
+            .zip(self.values.chunks_exact(dim))
+            .zip(self.out);
+        for ((segment, values), out) in rows {
+            if !values[0].is_finite() {
+                continue;
+            }
+            let gradient = segment.and_then(|segment| {
+                slopes.sums.gradient(&segment, &mut gradients);
+                load(values, &mut lanes);
+                slopes.gradient(segment.row, &gradients, &lanes)
+            });
+            *out = gradient.map_or(StepGradient::Bad, StepGradient::Of);
+        }
     }
 }
 

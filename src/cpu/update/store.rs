@@ -1,6 +1,6 @@
 //! Update: new values to codes, in place.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::super::lanes::{LANES, Lanes};
@@ -22,6 +22,8 @@ pub(super) struct Writer<'a> {
 
 /// Some rows of a batch, and the parts of the table that hold them.
 struct Task<'a> {
+    step: &'a Step<'a>,
+    writer: &'a Writer<'a>,
     segments: &'a [Segment],
     words: Rows<'a, u32>,
     state: Rows<'a, f32>,
@@ -41,6 +43,8 @@ pub(super) fn update_rows(
     let tasks: Vec<_> = segments
         .chunks(per_task)
         .map(|segments| Task {
+            step,
+            writer,
             segments,
             words: words.split_off(last_row(segments)),
             state: state.split_off(last_row(segments)),
@@ -50,18 +54,16 @@ pub(super) fn update_rows(
         })
         .collect();
     let arch = Arch::new();
-    let bad = tasks.into_par_iter().map(|mut task| {
-        arch.dispatch(
-            #[inline(always)]
-            || task.run(step, writer),
-        )
-    });
+    let bad = tasks.into_par_iter().map(|task| arch.dispatch(task));
     bad.reduce(|| BadRows::NONE, BadRows::and)
 }
 
-impl Task<'_> {
+impl NullaryFnOnce for Task<'_> {
+    type Output = BadRows;
+
     #[inline(always)]
-    fn run(&mut self, step: &Step<'_>, writer: &Writer<'_>) -> BadRows {
+    fn call(mut self) -> BadRows {
+        let step = self.step;
         let mut bad = BadRows::NONE;
         let mut block = Block::new(step.dim);
         let rows = rows_per_block(step.dim);
@@ -76,20 +78,16 @@ impl Task<'_> {
                 block.load(row, words, self.state.get(segment.row), step);
             }
             block.advance(segments.len(), step);
-            self.store(step, writer, &mut block, segments, &mut bad);
+            self.store(&mut block, segments, &mut bad);
         }
         bad
     }
+}
 
+impl Task<'_> {
     #[inline(always)]
-    fn store(
-        &mut self,
-        step: &Step<'_>,
-        writer: &Writer<'_>,
-        block: &mut Block,
-        segments: &[Segment],
-        bad: &mut BadRows,
-    ) {
+    fn store(&mut self, block: &mut Block, segments: &[Segment], bad: &mut BadRows) {
+        let (step, writer) = (self.step, self.writer);
         let old = segments
             .iter()
             .map(|segment| (segment.row, self.words.get(segment.row)));
@@ -100,7 +98,7 @@ impl Task<'_> {
             block.draws.fill(writer.key, rows);
         }
         for (row, segment) in segments.iter().enumerate() {
-            let Some(header) = headers[row].filter(|_| block.is_sound(row)) else {
+            let (Some(header), true) = (headers[row], block.is_sound(row)) else {
                 bad.add(segment.row);
                 continue;
             };

@@ -1,6 +1,6 @@
 //! Gradients of rows: their occurrences in order, 256 to a chunk, sixteen columns at a time.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::super::lanes::{Factor, LANES, Lanes, add, flush};
@@ -41,10 +41,11 @@ impl<'a> Sums<'a> {
         let arch = Arch::new();
         let outs = chunks.par_chunks_mut(width);
         outs.zip(ranges).for_each(|(out, slots)| {
-            arch.dispatch(
-                #[inline(always)]
-                || sums.chunk(slots, out),
-            );
+            arch.dispatch(Chunk {
+                sums: &sums,
+                slots,
+                out,
+            });
         });
         sums.chunks = chunks;
         sums
@@ -106,6 +107,22 @@ impl<'a> Sums<'a> {
             sum = sum.zip(terms, add);
         }
         sum
+    }
+}
+
+/// One chunk of a row that has several.
+struct Chunk<'a> {
+    sums: &'a Sums<'a>,
+    slots: &'a [Slot],
+    out: &'a mut [Lanes],
+}
+
+impl NullaryFnOnce for Chunk<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.sums.chunk(self.slots, self.out);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Gradients of weights: a bag's gradient times each of its rows.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::super::lanes::{LANES, Lanes, add, div, mul};
@@ -39,30 +39,49 @@ impl Products<'_> {
         }
         let arch = Arch::new();
         tasks.into_par_iter().for_each(|(bags, first, out)| {
-            arch.dispatch(
-                #[inline(always)]
-                || self.task(bags, first, out),
-            );
+            arch.dispatch(Task {
+                products: self,
+                bags,
+                first,
+                out,
+            });
         });
         out
     }
+}
+
+/// Some bags and their positions, from the first on.
+struct Task<'a> {
+    products: &'a Products<'a>,
+    bags: &'a [(usize, std::ops::Range<usize>)],
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Task<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn task(&self, bags: &[(usize, std::ops::Range<usize>)], first: usize, out: &mut [f32]) {
-        let dim = self.table.dim() as usize;
+    fn call(self) {
+        let Products {
+            table,
+            bags,
+            gradient: gradients,
+        } = self.products;
+        let dim = table.dim() as usize;
         let mut gradient = vec![Lanes::splat(0.0); dim.div_ceil(LANES)];
         let mut values = gradient.clone();
-        for (bag, positions) in bags {
-            load(&self.gradient[bag * dim..][..dim], &mut gradient);
-            let divisor = self.bags.divisor(*bag);
+        for (bag, positions) in self.bags {
+            load(&gradients[bag * dim..][..dim], &mut gradient);
+            let divisor = bags.divisor(*bag);
             for position in positions.clone() {
-                let row = self.bags.indices()[position];
-                if row < self.table.rows() {
-                    let words = self.table.row_words(row as usize);
-                    decode(words, self.table.format(), dim, &mut values);
+                let row = bags.indices()[position];
+                if row < table.rows() {
+                    let words = table.row_words(row as usize);
+                    decode(words, table.format(), dim, &mut values);
                     let product = mul(product(&gradient, &values), div(1.0, divisor));
                     let finite = product.is_finite();
-                    out[position - first] = if finite { product } else { f32::NAN };
+                    self.out[position - self.first] = if finite { product } else { f32::NAN };
                 }
             }
         }
