@@ -363,18 +363,17 @@ fn steps_that_are_none_are_refused() {
     let rows = bytes.len() - 4 * (run.state.len() + run.step_state.len()) - 8 * ROWS;
     bytes[rows + 8..][..2].copy_from_slice(&0x8000u16.to_le_bytes());
     std::fs::write(&path, &bytes).unwrap();
-    let text = "row 1 has the step -0e0: steps must be positive, finite and no subnormal f32";
+    let text =
+        "row 1: -0e0 is no step of an f16 header; steps are positive and finite, no subnormal f32";
     refused(&path, CheckpointFile::load(&path), text);
 }
 
 #[test]
 fn other_files_are_refused() {
     let (folder, path) = place();
-    refused(
-        &path,
-        CheckpointFile::load(&path),
-        "cannot be read: No such file or directory",
-    );
+    let error = CheckpointFile::load(&path).unwrap_err().to_string();
+    let text = format!("{}: cannot be read: ", path.display());
+    assert!(error.starts_with(&text), "{error}");
     let run = alpt();
     let table = TableFile {
         table: run.table.clone(),

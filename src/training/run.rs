@@ -234,6 +234,38 @@ pub(crate) fn refuse(
     })
 }
 
+/// Bags and positions of the batch that was staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StagedShape {
+    bags: usize,
+    positions: usize,
+}
+
+impl StagedShape {
+    pub(crate) fn of(batch: &Batch<'_>) -> Self {
+        Self {
+            bags: batch.bags(),
+            positions: batch.indices.len(),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Unsupported`] where nothing was staged; [`Error::Shape`] where a batch of another shape was.
+    pub(crate) fn check(staged: Option<Self>, batch: &Batch<'_>) -> Result<()> {
+        let staged = staged.ok_or_else(nothing_staged)?;
+        let got = Self::of(batch);
+        if staged == got {
+            return Ok(());
+        }
+        let text = |shape: Self| format!("{} bags, {} indices", shape.bags, shape.positions);
+        Err(Error::Shape {
+            argument: "batch",
+            needed: format!("the one that was staged ({})", text(staged)),
+            got: text(got),
+        })
+    }
+}
+
 pub(crate) fn nothing_staged() -> Error {
     Error::Unsupported {
         what: "the second half of a step before its first".into(),

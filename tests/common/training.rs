@@ -2,9 +2,10 @@
 
 use qembed::half::f16;
 use qembed::philox::RandomKey;
-use qembed::reference::{self, UpdateArgs};
+use qembed::reference::{self, Staged, StepArgs, UpdateArgs};
 use qembed::training::{
-    BadInput, Batch, Optimizer, Parameters, Rounding, UpdateSpec, UpdateStatus, UpdateStep,
+    BadInput, Batch, Checkpoint, Optimizer, Parameters, Rounding, UpdateSpec, UpdateStatus,
+    UpdateStep,
 };
 use qembed::verify::shapes::Random;
 use qembed::{Bits, Format, PackedTable, Params, Pooling, Result};
@@ -142,4 +143,78 @@ pub fn update(
 /// The bits of floats.
 pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
+}
+
+/// A run of the reference.
+pub struct Run {
+    pub run: Checkpoint,
+    staged: Option<Staged>,
+}
+
+impl Run {
+    pub fn new(run: Checkpoint) -> Self {
+        Self { run, staged: None }
+    }
+
+    fn args<'a>(
+        &self,
+        batch: &Batch<'a>,
+        gradient: &'a [f32],
+        learning_rate: f32,
+    ) -> UpdateArgs<'a> {
+        let spec = self.run.spec;
+        UpdateArgs {
+            batch: *batch,
+            gradient,
+            spec: UpdateSpec {
+                format: self.run.table.format(),
+                optimizer: spec.optimizer,
+                parameters: spec.parameters,
+            },
+            step: UpdateStep {
+                learning_rate,
+                weight_decay: spec.weight_decay,
+                rounding: spec.rounding,
+                key: RandomKey {
+                    seed: spec.seed,
+                    table: spec.table,
+                    step: self.run.number + 1,
+                },
+                bad_input: spec.bad_input,
+            },
+            steps: &[],
+        }
+    }
+
+    pub fn update(&mut self, batch: &Batch<'_>, gradient: &[f32], rate: f32) -> UpdateStatus {
+        let args = self.args(batch, gradient, rate);
+        let status = reference::update(&mut self.run.table, &mut self.run.state, args).unwrap();
+        self.run.number += 1;
+        status
+    }
+
+    pub fn stage(&mut self, batch: &Batch<'_>, gradient: &[f32], rate: f32) -> UpdateStatus {
+        let args = self.args(batch, gradient, rate);
+        let staged = reference::stage(&self.run.table, &mut self.run.state, args);
+        let (staged, status) = staged.unwrap();
+        self.staged = Some(staged);
+        status
+    }
+
+    pub fn staged(&self) -> &Staged {
+        self.staged.as_ref().unwrap()
+    }
+
+    pub fn learn(&mut self, batch: &Batch<'_>, gradient: &[f32], rate: f32) -> UpdateStatus {
+        let args = StepArgs {
+            update: self.args(batch, gradient, 0.0),
+            learned: self.run.spec.learned.unwrap(),
+            learning_rate: rate,
+        };
+        let staged = self.staged.take().unwrap();
+        let run = &mut self.run;
+        let status = reference::learn_steps(&mut run.table, &mut run.step_state, &staged, args);
+        self.run.number += 1;
+        status.unwrap()
+    }
 }
