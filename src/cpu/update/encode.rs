@@ -119,18 +119,18 @@ fn groups<const BITS: usize, const WORDS: usize>(
     round: &impl Round,
     words: &mut [u32],
 ) {
-    for (group, (values, words)) in values.iter().zip(words.chunks_mut(WORDS)).enumerate() {
-        let mut codes = round.codes(group, ruler.steps(*values));
-        let columns = dim - group * LANES;
-        if columns < LANES {
-            codes[columns..].fill(0);
-        }
-        let joined = join::<BITS, WORDS>(&codes);
-        if let Some(whole) = words.first_chunk_mut::<WORDS>() {
-            *whole = joined;
-        } else {
-            words.copy_from_slice(&joined[..words.len()]);
-        }
+    let (whole, rest) = (dim / LANES, dim % LANES);
+    let (groups, last) = words.split_at_mut(whole * WORDS);
+    let groups = groups.as_chunks_mut::<WORDS>().0.iter_mut();
+    for (group, (values, words)) in values.iter().zip(groups).enumerate() {
+        let codes = round.codes(group, ruler.steps(*values));
+        *words = join::<BITS, WORDS>(&codes);
+    }
+    if rest > 0 {
+        let mut codes = round.codes(whole, ruler.steps(values[whole]));
+        codes[rest..].fill(0);
+        let words = join::<BITS, WORDS>(&codes);
+        last.copy_from_slice(&words[..last.len()]);
     }
 }
 

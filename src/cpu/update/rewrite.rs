@@ -1,7 +1,6 @@
 //! Rows rounded with new steps.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{LANES, Lanes};
 use super::block::rows_per_block;
@@ -10,7 +9,7 @@ use super::draws::Draws;
 use super::header::symmetric;
 use super::optimizer::load;
 use super::store::write;
-use super::task::{Rows, segments_per_task};
+use super::task::{Rows, run, segments_per_task};
 use crate::Format;
 use crate::philox::RandomKey;
 use crate::reference::Staged;
@@ -36,20 +35,14 @@ pub(super) struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     /// Writes rows, which are in order, in parallel.
-    pub(super) fn rewrite(&self, rows: &[NewRow], mut words: Rows<'_, u32>) {
+    pub(super) fn rewrite<'a>(&'a self, rows: &'a [NewRow], mut words: Rows<'a, u32>) {
         let per_task = segments_per_task(rows.len(), self.dim);
-        let tasks: Vec<_> = rows
-            .chunks(per_task)
-            .map(|rows| (rows, words.split_off(rows[rows.len() - 1].row)))
-            .collect();
-        let arch = Arch::new();
-        tasks.into_par_iter().for_each(|(rows, words)| {
-            arch.dispatch(Task {
-                rewriter: self,
-                rows,
-                words,
-            });
-        });
+        let task = |rows: &'a [NewRow]| Task {
+            rewriter: self,
+            rows,
+            words: words.split_off(rows[rows.len() - 1].row),
+        };
+        run(rows.chunks(per_task).map(task).collect());
     }
 }
 

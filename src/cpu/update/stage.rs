@@ -1,14 +1,13 @@
 //! The first half of learning steps: new values beside the table.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::block::{Block, Step, rows_per_block, store};
 use super::header::Headers;
 use super::occurrences::{Occurrences, Segment, last_row};
 use super::sort;
 use super::store::write;
-use super::task::{BadRows, Keeping, Rows, segments_per_task, split_front};
+use super::task::{BadRows, Keeping, Rows, run, segments_per_task, split_front};
 use crate::PackedTable;
 use crate::training::Rounding;
 
@@ -38,7 +37,7 @@ pub(super) fn stage_rows(
     let mut words = vec![0; segments.len() * row_words];
     let (mut values_left, mut words_left) = (&mut values[..], &mut words[..]);
     let per_task = segments_per_task(segments.len(), step.dim);
-    let tasks: Vec<_> = segments
+    let tasks = segments
         .chunks(per_task)
         .map(|segments| Task {
             step,
@@ -51,9 +50,7 @@ pub(super) fn stage_rows(
             words: split_front(&mut words_left, segments.len() * row_words),
         })
         .collect();
-    let arch = Arch::new();
-    let bad = tasks.into_par_iter().map(|task| arch.dispatch(task));
-    let bad = bad.reduce(|| BadRows::NONE, BadRows::and);
+    let bad = BadRows::sum(run(tasks));
     (values, words, bad)
 }
 

@@ -1,7 +1,6 @@
 //! The second half of learning steps: their gradients.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{Factor, LANES, Lanes, add, div, sub};
 use super::decode::Scale;
@@ -9,7 +8,7 @@ use super::encode::ends;
 use super::occurrences::Segment;
 use super::optimizer::load;
 use super::sums::Sums;
-use super::task::segments_per_task;
+use super::task::{run, segments_per_task};
 use crate::PackedTable;
 use crate::reference::Staged;
 use crate::training::Boundary;
@@ -41,19 +40,17 @@ impl Slopes<'_> {
         let found = matched(&self.staged.rows, segments);
         let mut gradients = vec![StepGradient::Left; found.len()];
         let per_task = segments_per_task(found.len(), dim);
-        let values = self.staged.values.par_chunks(per_task * dim);
-        let tasks = found.par_chunks(per_task).zip(values);
-        let arch = Arch::new();
-        tasks
-            .zip(gradients.par_chunks_mut(per_task))
-            .for_each(|((found, values), out)| {
-                arch.dispatch(Task {
-                    slopes: self,
-                    found,
-                    values,
-                    out,
-                });
+        let values = self.staged.values.chunks(per_task * dim);
+        let parts = found.chunks(per_task).zip(values);
+        let tasks = parts
+            .zip(gradients.chunks_mut(per_task))
+            .map(|((found, values), out)| Task {
+                slopes: self,
+                found,
+                values,
+                out,
             });
+        run(tasks.collect());
         gradients
     }
 

@@ -1,14 +1,13 @@
 //! Update: new values to codes, in place.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{LANES, Lanes};
 use super::block::{Block, Step, rows_per_block};
 use super::encode::{Nearest, Ruler, Stochastic, encode};
 use super::header::{Headers, NewHeader};
 use super::occurrences::{Segment, last_row};
-use super::task::{BadRows, Keeping, Rows, segments_per_task};
+use super::task::{BadRows, Keeping, Rows, run, segments_per_task};
 use crate::Format;
 use crate::philox::RandomKey;
 use crate::training::Rounding;
@@ -40,7 +39,7 @@ pub(super) fn update_rows(
     mut kept: Option<(Keeping<'_, u32>, Keeping<'_, f32>)>,
 ) -> BadRows {
     let per_task = segments_per_task(segments.len(), step.dim);
-    let tasks: Vec<_> = segments
+    let tasks = segments
         .chunks(per_task)
         .map(|segments| Task {
             step,
@@ -53,9 +52,7 @@ pub(super) fn update_rows(
                 .map(|(words, state)| (words.split_off(segments), state.split_off(segments))),
         })
         .collect();
-    let arch = Arch::new();
-    let bad = tasks.into_par_iter().map(|task| arch.dispatch(task));
-    bad.reduce(|| BadRows::NONE, BadRows::and)
+    BadRows::sum(run(tasks))
 }
 
 impl NullaryFnOnce for Task<'_> {

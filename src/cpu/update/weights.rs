@@ -1,13 +1,12 @@
 //! Gradients of weights: a bag's gradient times each of its rows.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{LANES, Lanes, add, div, mul};
 use super::decode::decode;
 use super::occurrences::Bags;
 use super::optimizer::load;
-use super::task::split_front;
+use super::task::{run, split_front};
 use crate::PackedTable;
 
 /// Columns that are worth a task of their own.
@@ -34,18 +33,15 @@ impl Products<'_> {
         for bags in bags.chunks(SMALLEST.div_ceil(per_bag)) {
             let (begin, end) = (bags[0].1.start, bags[bags.len() - 1].1.end);
             split_front(&mut rest, begin - done);
-            tasks.push((bags, begin, split_front(&mut rest, end - begin)));
-            done = end;
-        }
-        let arch = Arch::new();
-        tasks.into_par_iter().for_each(|(bags, first, out)| {
-            arch.dispatch(Task {
+            tasks.push(Task {
                 products: self,
                 bags,
-                first,
-                out,
+                first: begin,
+                out: split_front(&mut rest, end - begin),
             });
-        });
+            done = end;
+        }
+        run(tasks);
         out
     }
 }
