@@ -150,8 +150,8 @@ fn one_step_for_the_table_by_hand() {
     };
     let step = Step {
         batch: gather(&[2, 0]),
-        // Row 2 to 1.125 and 3, which are 2.25 and 6 steps; row 0 to 2 and -0.875, which are 4 and -1.75.
-        first: &[-0.125, 0.0, 0.0, -0.125],
+        // Row 2 to 1.125 and 2, which are 2.25 and 4 steps; row 0 to 2 and -0.875, which are 4 and -1.75.
+        first: &[-0.125, 1.0, 0.0, -0.125],
         // Row 2: 2 * -0.25 + 1 * 0; row 0: 1 * 0 + 4 * -0.25: together -1.5.
         second: &[2.0, 1.0, 1.0, 4.0],
         update: nearest(1.0),
@@ -167,7 +167,7 @@ fn one_step_for_the_table_by_hand() {
     );
     // 0.5 * -1 - 1.5 = -2; 0.5 + 0.25 * 2 = 1. Row 1 was 0.5 and 3.5, both ties.
     assert_eq!(state, [-2.0]);
-    let expected = symmetric(S4H32, &[(1.0, &[2, -1]), (1.0, &[0, 4]), (1.0, &[1, 3])]);
+    let expected = symmetric(S4H32, &[(1.0, &[2, -1]), (1.0, &[0, 4]), (1.0, &[1, 2])]);
     assert_eq!(table, expected);
     // An empty batch learns nothing and touches nothing.
     let empty = Step {

@@ -287,7 +287,7 @@ impl Training<'_> {
     }
 
     /// The gradient of every weight, `[indices]`; 0 where the index is bad, NaN where the gradient of the bag
-    /// is not finite.
+    /// is not finite. Takes the scratch of a step that was staged, which has to begin anew.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Unsupported`], [`Error::Offsets`], and unless skipped
