@@ -24,6 +24,9 @@ const OPTIMIZERS: [Optimizer; 3] = [
     Optimizer::ADAM,
 ];
 
+/// As many indices as a table has rows.
+type Indices = fn(u32) -> Vec<u32>;
+
 /// A batch that owns its arrays.
 struct Owned {
     indices: Vec<u32>,
@@ -115,7 +118,7 @@ fn state_len(spec: UpdateSpec, rows: u32, dim: u32) -> usize {
 }
 
 /// The same batch by the reference, on a table of fewer rows.
-fn check(spec: UpdateSpec, dim: u32, indices: fn(u32) -> Vec<u32>) {
+fn check(spec: UpdateSpec, dim: u32, indices: Indices) {
     const ROWS: u32 = 1024;
     let owned = Owned::new(indices(ROWS), dim);
     let mut table = table(spec.format, ROWS, dim);
@@ -169,7 +172,7 @@ fn on_the_cpu(
 }
 
 fn update(criterion: &mut Criterion) {
-    let batches: [(&str, fn(u32) -> Vec<u32>); 2] = [("distinct", distinct), ("zipf", zipf)];
+    let batches: [(&str, Indices); 2] = [("distinct", distinct), ("zipf", zipf)];
     for dim in [16, 64, 128] {
         let batches = batches.map(|(name, indices)| {
             let owned = Owned::new(indices(ROWS), dim);
