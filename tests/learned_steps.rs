@@ -22,6 +22,7 @@ const S4H16: Format = symmetric_format(Bits::B4, Params::F16);
 const PLAIN: LearnedSteps = LearnedSteps {
     optimizer: Optimizer::Sgd,
     gradient_scale: GradientScale::One,
+    weight_decay: 0.0,
     boundary: Boundary::Strict,
     granularity: Granularity::Row,
 };
@@ -239,6 +240,34 @@ fn gradient_scales_by_hand() {
         step.take(&mut table, &mut state);
         assert_eq!(state, [expected]);
         assert_eq!(table.row(0).step(), Some(1.0 - 0.5 * expected));
+    }
+}
+
+/// The decay joins the gradient after its scale, and is the steps' own: that of the rows is another number.
+#[test]
+fn steps_decay_by_hand() {
+    for (weight_decay, expected) in [(0.0, 0.75), (0.25, 0.625)] {
+        let mut table = symmetric(S4H32, &[(1.0, &[0]), (1.0, &[0])]);
+        let mut state = [0.0; 2];
+        let step = Step {
+            batch: gather(&[1]),
+            // 0.25 steps: slope -0.25, times -4, times 0.5: 0.5, and 0.25 of a step of 1.
+            first: &[-0.25],
+            second: &[-4.0],
+            update: nearest(1.0),
+            learned: LearnedSteps {
+                optimizer: Optimizer::Momentum { momentum: 0.0 },
+                gradient_scale: GradientScale::Fixed(0.5),
+                weight_decay,
+                ..PLAIN
+            },
+            learning_rate: 0.5,
+        };
+        step.take(&mut table, &mut state);
+        assert_eq!(state, [0.0, 0.5 + weight_decay]);
+        assert_eq!(table.row(1).step(), Some(expected));
+        // Steps of rows that no batch holds do not decay.
+        assert_eq!(table.row(0).step(), Some(1.0));
     }
 }
 

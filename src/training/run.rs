@@ -118,7 +118,7 @@ impl TrainingSpec {
     fn check_constants(&self, table: &PackedTable) -> Result<()> {
         self.optimizer.constants(0.0, self.weight_decay, 1)?;
         if let Some(learned) = self.learned {
-            learned.optimizer.constants(0.0, 0.0, 1)?;
+            learned.optimizer.constants(0.0, learned.weight_decay, 1)?;
             let bits = table.format().bits();
             learned.gradient_scale.value(bits, table.dim(), 1)?;
         }
