@@ -27,7 +27,7 @@ struct Occurrence {
 
 const NO_ROW: u32 = 0xffffffffu;
 
-// Four consecutive numbers of an array of f32 rows; zeros past the end of a row.
+// How many of four columns from this one on a row has.
 fn columns_left(column: u32) -> u32 {
     return min(table.dim - column, 4u);
 }

@@ -1,6 +1,6 @@
 //! GPU kernels for **quantized embedding tables**: rows of packed 2, 3, 4 or 8-bit codes with a scale and
-//! a bias each, with a step, or with a codebook of their own or of their block, looked up, pooled, quantized and
-//! dequantized on every GPU that wgpu reaches, and checked against a CPU reference.
+//! a bias each, with a step, or with a codebook of their own or of their block, looked up, pooled, quantized,
+//! dequantized and trained on every GPU that wgpu reaches, and checked against a CPU reference.
 //!
 //! # Ten lines
 //!
@@ -38,6 +38,11 @@
 //! [`Method::Absmax`] writes symmetric rows, [`PackedTable::with_steps`] such rows with steps that are given.
 //! `docs/accuracy.md` has them all, and `qembed compare` measures them on rows of one's own.
 //!
+//! # Training
+//!
+//! [`Session::train`] and [`cpu::Training`] train tables that exist only as integers: [`training`] has
+//! optimizers, rounding and learned steps, [`philox`] the random bits, and `docs/training.md` the formulas.
+//!
 //! # In an engine
 //!
 //! [`gpu::Kernels`] records into the caller's pass, on the caller's buffers. `examples/embed.rs` is a
@@ -57,6 +62,10 @@
 //! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
 //! | `Kernels::sort_buffers` | 33 bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
 //! | `Sort::bind` | 2 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Kernels::update`, `learn`, `weigh` | 8 to 10 pipelines | first time per variant | no | while compiling | unsupported, driver, device lost |
+//! | `Kernels::update_buffers` | `4 * dim + 45` bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
+//! | `Kernels::learn_buffers` | the same, and `4 * dim + 4` bytes and a packed row a position | no | no | no | shape, limit, memory, device lost |
+//! | `Update::bind`, `Learn::bind_*`, `Weigh::bind` | a bind group and 16 bytes a dispatch | no | no | no | shape, range, limit, device lost |
 //! | `record` | no | no | no | no | never |
 //! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
 //!

@@ -22,7 +22,8 @@ impl PackedTable {
     /// # Errors
     /// [`Error::Shape`] where `dim` is not 1 to 8192, where `words` is not a whole number of rows,
     /// and where there are more rows than a u32 index reaches; [`Error::Unsupported`] for
-    /// [`Format::Blocks`], which [`PackedTable::from_blocks`] makes, and for codebooks of 8 bits.
+    /// [`Format::Blocks`], which [`PackedTable::from_blocks`] makes, for codebooks of 8 bits and symmetric rows
+    /// of 3.
     pub fn from_words(format: Format, dim: usize, words: Vec<u32>) -> Result<Self> {
         if let Format::Blocks { .. } = format {
             return Err(Error::Unsupported {
@@ -105,7 +106,7 @@ impl PackedTable {
     /// Writes the rows in another library's layout, [`Layout::row_bytes`] bytes each.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for 3 bits and codebooks, which other libraries do not have,
+    /// [`Error::Unsupported`] for 3 bits, signed codes and codebooks, which other libraries do not have,
     /// [`Error::NarrowingRefused`] where an f32 header would have to become f16 and `narrow` refuses,
     /// [`Error::Narrow`] where it does not fit.
     pub fn export(&self, layout: Layout, narrow: Narrow) -> Result<Vec<u8>> {

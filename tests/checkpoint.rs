@@ -43,6 +43,7 @@ fn runs(optimizer: Optimizer) -> [(Format, TrainingSpec); 4] {
         granularity: Granularity::Table,
         boundary: Boundary::Inclusive,
         gradient_scale: GradientScale::Fixed(0.1),
+        weight_decay: 0.125,
         ..learned
     };
     let refreshed = TrainingSpec {
@@ -169,7 +170,7 @@ fn a_file_says_everything() {
          format=qembed-checkpoint gradient_scale=fixed gradient_scale_value=0.125 kind=symmetric \
          learned_steps=row number=700 optimizer=adam parameters=frozen params=f16 \
          rounding=stochastic seed=18446744073709551615 step_momentum=0.9 step_optimizer=momentum \
-         table=3 version=1 weight_decay=5e-8"
+         step_weight_decay=0.0 table=3 version=1 weight_decay=5e-8"
     );
     assert_same(&CheckpointFile::load(&path).unwrap(), &run);
 }
@@ -245,6 +246,7 @@ fn metadata_that_says_no_run_is_refused() {
         ("table", "one", no_number("table", "one")),
         ("weight_decay", "5%", no_number("weight_decay", "5%")),
         ("weight_decay", "nan", "weight decay: needed 0e0 to 3.4028235e38, got NaN".into()),
+        ("step_weight_decay", "inf", "weight decay: needed 0e0 to 3.4028235e38, got inf".into()),
         ("optimizer", "lion", format!("its metadata \"optimizer\" is \"lion\", {optimizers}")),
         ("step_optimizer", "", format!("its metadata \"step_optimizer\" is \"\", {optimizers}")),
         ("beta1", "1.0", "beta1: needed 0e0 to 9.9999994e-1, got 1".into()),
@@ -461,6 +463,7 @@ proptest! {
         let learned = LearnedSteps {
             optimizer: Optimizer::Momentum { momentum },
             gradient_scale: GradientScale::Fixed(weight_decay),
+            weight_decay,
             ..LearnedSteps::default()
         };
         let adam = Optimizer::Adam { beta1: momentum, beta2: momentum, epsilon };

@@ -1,4 +1,4 @@
-//! Ring 4, exact.wgsl: each of its functions on the GPU against the reference's, bit by bit.
+//! Ring 4, exact.wgsl and philox.wgsl: each of their functions on the GPU against the host's, bit by bit.
 
 mod common;
 
@@ -10,7 +10,7 @@ use qembed::verify::shapes::Random;
 use qembed::wgpu::{self, BufferUsages};
 use qembed::{Bits, Session, shader};
 
-/// Applies one function of exact.wgsl to every pair of words.
+/// Applies one function of either fragment to every pair of words.
 fn apply(session: &Session, function: &str, a: &[u32], b: &[u32]) -> Vec<u32> {
     let source = format!(
         "struct Table {{ zero: u32 }}
@@ -18,6 +18,7 @@ fn apply(session: &Session, function: &str, a: &[u32], b: &[u32]) -> Vec<u32> {
         @group(0) @binding(1) var<storage, read> a: array<u32>;
         @group(0) @binding(2) var<storage, read> b: array<u32>;
         @group(0) @binding(3) var<storage, read_write> out: array<u32>;
+        {}
         {}
         @compute @workgroup_size(64)
         fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
@@ -27,7 +28,8 @@ fn apply(session: &Session, function: &str, a: &[u32], b: &[u32]) -> Vec<u32> {
             let y = bitcast<f32>(b[i]);
             out[i] = ({function}) ^ table.zero;
         }}",
-        shader::EXACT
+        shader::EXACT,
+        shader::PHILOX
     );
     let device = session.device();
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -396,4 +398,41 @@ fn the_integer_image_orders_floats() {
         a.total_cmp(&b).is_le()
     });
     assert!(sorted);
+}
+
+/// `kat_vectors` of Random123, then many counters against the host's generator, which has the same answers.
+#[test]
+fn philox_gives_its_published_answers() {
+    let Some(session) = gpu() else { return };
+    let mut random = Random::new(123);
+    let mut counters: Vec<[u32; 4]> = vec![
+        [0; 4],
+        [u32::MAX; 4],
+        [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+    ];
+    let mut keys = vec![[0; 4], [u32::MAX; 4], [0xa409_3822, 0x299f_31d0, 0, 0]];
+    for _ in 0..20_000 {
+        counters.push(std::array::from_fn(|_| random.word()));
+        keys.push(std::array::from_fn(|_| random.word()));
+    }
+    let function = "philox4x32_10(
+        vec4<u32>(a[i / 4u * 4u], a[i / 4u * 4u + 1u], a[i / 4u * 4u + 2u], a[i / 4u * 4u + 3u]),
+        vec2<u32>(b[i / 4u * 4u], b[i / 4u * 4u + 1u]),
+    )[i % 4u]";
+    let got = apply(
+        session,
+        function,
+        counters.as_flattened(),
+        keys.as_flattened(),
+    );
+    let published = [
+        [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8],
+        [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
+        [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
+    ];
+    assert_eq!(&got[..12], published.as_flattened());
+    for ((counter, key), got) in counters.iter().zip(&keys).zip(got.chunks(4)) {
+        let expected = qembed::philox::philox4x32_10(*counter, [key[0], key[1]]);
+        assert_eq!(got, expected, "{counter:x?} {key:x?}");
+    }
 }

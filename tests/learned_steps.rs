@@ -22,6 +22,7 @@ const S4H16: Format = symmetric_format(Bits::B4, Params::F16);
 const PLAIN: LearnedSteps = LearnedSteps {
     optimizer: Optimizer::Sgd,
     gradient_scale: GradientScale::One,
+    weight_decay: 0.0,
     boundary: Boundary::Strict,
     granularity: Granularity::Row,
 };
@@ -150,8 +151,8 @@ fn one_step_for_the_table_by_hand() {
     };
     let step = Step {
         batch: gather(&[2, 0]),
-        // Row 2 to 1.125 and 3, which are 2.25 and 6 steps; row 0 to 2 and -0.875, which are 4 and -1.75.
-        first: &[-0.125, 0.0, 0.0, -0.125],
+        // Row 2 to 1.125 and 2, which are 2.25 and 4 steps; row 0 to 2 and -0.875, which are 4 and -1.75.
+        first: &[-0.125, 1.0, 0.0, -0.125],
         // Row 2: 2 * -0.25 + 1 * 0; row 0: 1 * 0 + 4 * -0.25: together -1.5.
         second: &[2.0, 1.0, 1.0, 4.0],
         update: nearest(1.0),
@@ -167,7 +168,7 @@ fn one_step_for_the_table_by_hand() {
     );
     // 0.5 * -1 - 1.5 = -2; 0.5 + 0.25 * 2 = 1. Row 1 was 0.5 and 3.5, both ties.
     assert_eq!(state, [-2.0]);
-    let expected = symmetric(S4H32, &[(1.0, &[2, -1]), (1.0, &[0, 4]), (1.0, &[1, 3])]);
+    let expected = symmetric(S4H32, &[(1.0, &[2, -1]), (1.0, &[0, 4]), (1.0, &[1, 2])]);
     assert_eq!(table, expected);
     // An empty batch learns nothing and touches nothing.
     let empty = Step {
@@ -239,6 +240,34 @@ fn gradient_scales_by_hand() {
         step.take(&mut table, &mut state);
         assert_eq!(state, [expected]);
         assert_eq!(table.row(0).step(), Some(1.0 - 0.5 * expected));
+    }
+}
+
+/// The decay joins the gradient after its scale, and is the steps' own: that of the rows is another number.
+#[test]
+fn steps_decay_by_hand() {
+    for (weight_decay, expected) in [(0.0, 0.75), (0.25, 0.625)] {
+        let mut table = symmetric(S4H32, &[(1.0, &[0]), (1.0, &[0])]);
+        let mut state = [0.0; 2];
+        let step = Step {
+            batch: gather(&[1]),
+            // 0.25 steps: slope -0.25, times -4, times 0.5: 0.5, and 0.25 of a step of 1.
+            first: &[-0.25],
+            second: &[-4.0],
+            update: nearest(1.0),
+            learned: LearnedSteps {
+                optimizer: Optimizer::Momentum { momentum: 0.0 },
+                gradient_scale: GradientScale::Fixed(0.5),
+                weight_decay,
+                ..PLAIN
+            },
+            learning_rate: 0.5,
+        };
+        step.take(&mut table, &mut state);
+        assert_eq!(state, [0.0, 0.5 + weight_decay]);
+        assert_eq!(table.row(1).step(), Some(expected));
+        // Steps of rows that no batch holds do not decay.
+        assert_eq!(table.row(0).step(), Some(1.0));
     }
 }
 

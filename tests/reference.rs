@@ -374,7 +374,7 @@ fn symmetric_rows_are_in_no_foreign_layout() {
         let error = table.export(layout, Narrow::Round).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "signed codes in another library's rows is not supported: PyTorch and FBGEMM have scale and bias; \
+            "a signed code in another library's rows is not supported: PyTorch and FBGEMM have scale and bias; \
              quantize by an affine method"
         );
     }

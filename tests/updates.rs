@@ -332,6 +332,28 @@ fn a_step_has_its_halves_in_order() {
 }
 
 #[test]
+fn a_first_half_that_is_refused_leaves_the_state() {
+    let momentum = Optimizer::Momentum { momentum: 0.5 };
+    let spec = TrainingSpec::alpt(momentum, LearnedSteps::default(), 1);
+    let mut alpt = run(spec);
+    let before = alpt.checkpoint().clone();
+    let bad: [(&[u32], &[f32]); 2] = [(&[0, 7], &[1.0; 4]), (&[0, 1], &[1.0, 1.0, f32::NAN, 1.0])];
+    for (indices, gradient) in bad {
+        let batch = gather(indices);
+        assert!(alpt.backward_stage(&batch, gradient, 0.5).is_err());
+        assert_eq!(alpt.checkpoint(), &before);
+        assert!(alpt.forward_staged(&batch).is_err());
+    }
+    // Skipped, the good row's state goes on and the table stays.
+    let bad_input = BadInput::Skip;
+    let mut alpt = run(TrainingSpec { bad_input, ..spec });
+    alpt.backward_stage(&gather(bad[1].0), bad[1].1, 0.5)
+        .unwrap();
+    assert_eq!(alpt.checkpoint().state, [1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(alpt.table(), &before.table);
+}
+
+#[test]
 fn runs_that_cannot_be_are_refused_at_their_beginning() {
     let begin = |format: Format, spec: TrainingSpec| {
         let table = random_table(format, (2, 3), &mut Random::new(1));

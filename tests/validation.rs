@@ -909,14 +909,17 @@ fn blocks_are_checked() {
             ..
         }
     ));
-    let eight = TableDesc {
-        format: Format::Codebook { bits: Bits::B8 },
-        ..desc
-    };
-    assert!(matches!(
-        made(eight, None).unwrap_err(),
-        Error::Unsupported { .. }
-    ));
+    let params = qembed::Params::F16;
+    let bits = Bits::B3;
+    for format in [
+        Format::Codebook { bits: Bits::B8 },
+        Format::Symmetric { bits, params },
+    ] {
+        assert!(matches!(
+            made(TableDesc { format, ..desc }, None).unwrap_err(),
+            Error::Unsupported { .. }
+        ));
+    }
     // A range that the device cannot bind, and one that is no storage.
     let bound = |words: wgpu::BufferBinding<'_>| {
         let rows = rows.as_entire_buffer_binding();

@@ -7,6 +7,7 @@ use criterion::{BenchmarkGroup, Throughput, measurement::WallTime};
 use qembed::verify::shapes::{self, Faults, Shape};
 use qembed::wgpu::{self, BufferUsages};
 use qembed::{Error, Format, PackedTable, Session};
+use rayon::prelude::*;
 
 /// The device, or a word that there is none.
 pub fn session() -> Option<Session> {
@@ -92,6 +93,20 @@ pub fn beside_a_copy(
             session.queue().submit([encoder.finish()]);
             session.wait().unwrap();
             start.elapsed()
+        });
+    });
+}
+
+/// Benches a copy that moves so many bytes, half of them read, half written, by all cores of the host.
+pub fn host_copy(group: &mut BenchmarkGroup<'_, WallTime>, moved_bytes: u64) {
+    let words = moved_bytes as usize / 8;
+    let (from, mut to) = (vec![1u32; words], vec![0u32; words]);
+    group.bench_function("copy", |bench| {
+        bench.iter(|| {
+            const PART: usize = 1 << 16;
+            let parts = to.par_chunks_mut(PART).zip(from.par_chunks(PART));
+            parts.for_each(|(to, from)| to.copy_from_slice(from));
+            std::hint::black_box(&mut to);
         });
     });
 }

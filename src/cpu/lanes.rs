@@ -20,7 +20,7 @@ impl Lanes {
 
     #[inline(always)]
     pub(super) fn new(f: impl FnMut(usize) -> f32) -> Self {
-        Self(std::array::from_fn(f))
+        Self(array(f))
     }
 
     /// The first sixteen.
@@ -62,6 +62,16 @@ impl Lanes {
     pub(super) fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         Self::new(|lane| f(self[lane], other[lane]))
     }
+}
+
+/// `std::array::from_fn`, which in long functions is not inlined: then it runs without the instruction set.
+#[inline(always)]
+pub(super) fn array<T: Copy + Default, const N: usize>(mut f: impl FnMut(usize) -> T) -> [T; N] {
+    let mut all = [T::default(); N];
+    for (i, x) in all.iter_mut().enumerate() {
+        *x = f(i);
+    }
+    all
 }
 
 impl Index<usize> for Lanes {

@@ -1,6 +1,7 @@
 //! The kernels on the CPU, in parallel over bags and rows.
 //!
-//! Rows are quantized by code of their own, sixteen at a time; each bag is computed by the reference itself.
+//! Rows are quantized and trained by code of their own, sixteen numbers at a time; each bag is looked up by the
+//! reference itself.
 //! The answers are the reference's.
 
 mod dequantize;

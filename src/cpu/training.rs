@@ -3,8 +3,8 @@
 use super::{lookup, update};
 use crate::reference::{Staged, StepArgs, UpdateArgs};
 use crate::training::{
-    BadInput, Batch, Checkpoint, LearnedSteps, TrainingSpec, UpdateStatus, no_learned_steps,
-    nothing_staged, refuse,
+    BadInput, Batch, Checkpoint, LearnedSteps, StagedShape, TrainingSpec, UpdateStatus,
+    no_learned_steps, nothing_staged, refuse,
 };
 use crate::{LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
 
@@ -17,7 +17,7 @@ use crate::{LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
 #[derive(Clone, Debug)]
 pub struct Training {
     run: Checkpoint,
-    staged: Option<Staged>,
+    staged: Option<(StagedShape, Staged)>,
 }
 
 impl Training {
@@ -94,7 +94,7 @@ impl Training {
         let run = &mut self.run;
         let (staged, status) = update::stage(&run.table, &mut run.state, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
-        self.staged = Some(staged);
+        self.staged = Some((StagedShape::of(batch), staged));
         Ok(status)
     }
 
@@ -104,7 +104,7 @@ impl Training {
     /// # Errors
     /// As [`Training::forward`]; [`crate::Error::Unsupported`] where nothing was staged.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
-        let staged = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        let staged = self.staged(batch)?;
         self.look_up(&staged.packed, batch, &staged.ranks)
     }
 
@@ -121,7 +121,8 @@ impl Training {
     ) -> Result<UpdateStatus> {
         let learned = self.learned()?;
         let update = self.args(batch, gradient, 0.0)?;
-        let staged = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        let (shape, staged) = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        StagedShape::check(Some(*shape), batch)?;
         let run = &mut self.run;
         let args = StepArgs {
             update,
@@ -145,6 +146,12 @@ impl Training {
         let (values, status) = update::weight_gradient(table, batch, gradient)?;
         refuse(&status, self.run.spec.bad_input, batch, table.rows())?;
         Ok(values)
+    }
+
+    fn staged(&self, batch: &Batch<'_>) -> Result<&Staged> {
+        let (shape, staged) = self.staged.as_ref().ok_or_else(nothing_staged)?;
+        StagedShape::check(Some(*shape), batch)?;
+        Ok(staged)
     }
 
     fn look_up(&self, table: &PackedTable, batch: &Batch<'_>, indices: &[u32]) -> Result<Vec<f32>> {

@@ -139,7 +139,7 @@ impl Layout {
     pub(crate) fn check_export(self, format: Format, narrow: Narrow) -> Result<()> {
         let foreign = match format {
             Format::Affine { .. } => None,
-            Format::Symmetric { .. } => Some("signed codes"),
+            Format::Symmetric { .. } => Some("a signed code"),
             Format::Codebook { .. } | Format::Blocks { .. } => Some("a codebook"),
         };
         if let Some(foreign) = foreign {

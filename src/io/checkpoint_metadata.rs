@@ -99,6 +99,7 @@ impl Writer {
             }
         };
         self.text("gradient_scale", scale);
+        self.float("step_weight_decay", learned.weight_decay);
     }
 }
 
@@ -210,6 +211,7 @@ impl Entries<'_> {
         Ok(Some(LearnedSteps {
             optimizer: self.optimizer("step_")?,
             gradient_scale,
+            weight_decay: self.number("step_weight_decay")?,
             boundary: self.choice("boundary", &BOUNDARIES)?,
             granularity,
         }))

@@ -127,7 +127,7 @@ pub fn learn_steps(
     let dim = table.dim() as usize;
     let constants = UpdateStep {
         learning_rate: args.learning_rate,
-        weight_decay: 0.0,
+        weight_decay: args.learned.weight_decay,
         ..step
     }
     .constants(args.learned.optimizer)?;

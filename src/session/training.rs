@@ -7,7 +7,7 @@ use crate::gpu::{
 };
 use crate::shader::HyperUniform;
 use crate::training::{
-    BadInput, Batch, Checkpoint, LearnedSteps, TrainingSpec, UpdateStatus, UpdateStep,
+    BadInput, Batch, Checkpoint, LearnedSteps, StagedShape, TrainingSpec, UpdateStatus, UpdateStep,
     check_gradient, no_learned_steps, nothing_staged, refuse,
 };
 use crate::{Error, LookupRequest, OutOfRange, Output, PackedTable, Result, Weighting};
@@ -33,28 +33,23 @@ pub struct Training<'s> {
     status: wgpu::Buffer,
     scratch: Option<Scratch>,
     batch_bytes: u64,
-    is_staged: bool,
+    staged: Option<StagedShape>,
 }
 
-/// Scratch of either kind of run.
+/// Scratch of a run.
 #[derive(Debug)]
-enum Scratch {
-    Update(UpdateBuffers),
-    Learn(LearnBuffers),
+struct Scratch {
+    /// Those of `learn`, where there are any.
+    update: UpdateBuffers,
+    /// Where steps are learned.
+    learn: Option<LearnBuffers>,
 }
 
 impl Scratch {
-    fn update(&self) -> &UpdateBuffers {
-        match self {
-            Self::Update(buffers) => buffers,
-            Self::Learn(buffers) => buffers.update(),
-        }
-    }
-
     fn bytes(&self) -> u64 {
-        match self {
-            Self::Update(buffers) => buffers.bytes(),
-            Self::Learn(buffers) => buffers.bytes(),
+        match &self.learn {
+            None => self.update.bytes(),
+            Some(learn) => learn.bytes(),
         }
     }
 }
@@ -134,7 +129,7 @@ impl Session {
             status: self.filled("status", bytemuck::bytes_of(&UpdateStatus::CLEAR))?,
             scratch: None,
             batch_bytes: 0,
-            is_staged: false,
+            staged: None,
         })
     }
 }
@@ -205,7 +200,7 @@ impl Training<'_> {
         let uploaded = self.upload(batch, gradient)?;
         self.write_hyper(&HyperUniform::new(spec.optimizer, &step)?)?;
         let update = self.session.kernels.update(spec, batch_spec(batch))?;
-        let scratch = self.scratch(batch)?.update().clone();
+        let scratch = self.scratch(batch)?.update.clone();
         let args = UpdateArgs {
             batch: uploaded.args(batch),
             gradient: Some(uploaded.gradient.as_entire_buffer_binding()),
@@ -218,7 +213,7 @@ impl Training<'_> {
         let bound = update.bind(&self.table, &scratch, args)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
         self.number += 1;
-        self.is_staged = false;
+        self.staged = None;
         Ok(status)
     }
 
@@ -238,13 +233,13 @@ impl Training<'_> {
         let hyper = HyperUniform::new(spec.update.optimizer, &step)?;
         let uploaded = self.upload(batch, gradient)?;
         self.scratch(batch)?;
-        self.is_staged = false;
+        self.staged = None;
         let learn = self.session.kernels.learn(spec, batch_spec(batch))?;
         let args = self.learn_args(batch, &uploaded, self.state_binding());
         let bound = learn.bind_stage(&self.table, self.learn_buffers()?, args)?;
         self.write_hyper(&hyper)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
-        self.is_staged = true;
+        self.staged = Some(StagedShape::of(batch));
         Ok(status)
     }
 
@@ -254,9 +249,7 @@ impl Training<'_> {
     /// # Errors
     /// As [`Training::forward`]; [`Error::Unsupported`] where nothing was staged.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
-        if !self.is_staged {
-            return Err(nothing_staged());
-        }
+        StagedShape::check(self.staged, batch)?;
         let buffers = self.learn_buffers()?;
         let bytes = 4 * batch.indices.len() as u64;
         let ranks = self.session.read(buffers.ranks(), 0, bytes)?;
@@ -275,9 +268,7 @@ impl Training<'_> {
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
         let spec = self.learn_spec()?;
-        if !self.is_staged {
-            return Err(nothing_staged());
-        }
+        StagedShape::check(self.staged, batch)?;
         let step = self.step(learning_rate)?;
         let desc = self.table.desc();
         let shape = (desc.format, desc.dim, batch.bags() as u32);
@@ -291,12 +282,12 @@ impl Training<'_> {
         self.write_hyper(&hyper)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
         self.number += 1;
-        self.is_staged = false;
+        self.staged = None;
         Ok(status)
     }
 
     /// The gradient of every weight, `[indices]`; 0 where the index is bad, NaN where the gradient of the bag
-    /// is not finite.
+    /// is not finite. Takes the scratch of a step that was staged, which has to begin anew.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Unsupported`], [`Error::Offsets`], and unless skipped
@@ -305,9 +296,9 @@ impl Training<'_> {
         let uploaded = self.upload(batch, gradient)?;
         let format = self.table.desc().format;
         let weigh = self.session.kernels.weigh(format, batch.pooling)?;
-        let scratch = self.scratch(batch)?.update().clone();
+        let scratch = self.scratch(batch)?.update.clone();
         // A step that was staged lies in the same scratch.
-        self.is_staged = false;
+        self.staged = None;
         let bytes = 4 * batch.indices.len() as u64;
         let written = self.session.buffer("weight_gradient", bytes)?;
         let args = WeighArgs {
@@ -419,16 +410,24 @@ impl Training<'_> {
         let desc = self.table.desc();
         let too_small = match &self.scratch {
             None => true,
-            Some(scratch) => scratch.update().capacity() < positions,
+            Some(scratch) => scratch.update.capacity() < positions,
         };
         if too_small {
+            // Freed before its successor is made.
+            self.scratch = None;
             let kernels = &self.session.kernels;
             let capacity = positions.max(1);
-            self.scratch = None;
             self.scratch = Some(match self.spec.learned {
-                None => Scratch::Update(kernels.update_buffers(capacity, desc.dim)?),
+                None => Scratch {
+                    update: kernels.update_buffers(capacity, desc.dim)?,
+                    learn: None,
+                },
                 Some(_) => {
-                    Scratch::Learn(kernels.learn_buffers(capacity, desc.format, desc.dim)?)
+                    let learn = kernels.learn_buffers(capacity, desc.format, desc.dim)?;
+                    Scratch {
+                        update: learn.update().clone(),
+                        learn: Some(learn),
+                    }
                 }
             });
         }
@@ -436,10 +435,9 @@ impl Training<'_> {
     }
 
     fn learn_buffers(&self) -> Result<&LearnBuffers> {
-        match &self.scratch {
-            Some(Scratch::Learn(buffers)) => Ok(buffers),
-            _ => Err(nothing_staged()),
-        }
+        let scratch = self.scratch.as_ref();
+        let learn = scratch.and_then(|scratch| scratch.learn.as_ref());
+        learn.ok_or_else(nothing_staged)
     }
 
     fn state_binding(&self) -> Option<wgpu::BufferBinding<'_>> {

@@ -37,6 +37,9 @@ pub const GRID_WIDTH: u32 = 65535;
 /// The fragment that holds all arithmetic of kernels that promise bits.
 pub const EXACT: &str = include_str!("../../shaders/exact.wgsl");
 
+/// The fragment that holds the generator of random bits, the twin of [`crate::philox`].
+pub const PHILOX: &str = include_str!("../../shaders/philox.wgsl");
+
 /// How a kernel reaches a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {

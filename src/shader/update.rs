@@ -54,7 +54,7 @@ impl HyperUniform {
     }
 
     /// What the kernels that learn steps are told: `step` with the learning rate of the steps, and `bags` of
-    /// a batch of `format` rows of `dim` columns. There is no decay of steps.
+    /// a batch of `format` rows of `dim` columns.
     ///
     /// # Errors
     /// Those of [`Optimizer::constants`] and of the gradient's scale.
@@ -63,14 +63,14 @@ impl HyperUniform {
         step: &UpdateStep,
         (format, dim, bags): (Format, u32, u32),
     ) -> crate::Result<Self> {
-        let undecayed = UpdateStep {
-            weight_decay: 0.0,
+        let of_steps = UpdateStep {
+            weight_decay: learned.weight_decay,
             ..*step
         };
         Ok(Self {
             gradient_scale: learned.gradient_scale.value(format.bits(), dim, bags)?,
             inclusive: (learned.boundary == Boundary::Inclusive).into(),
-            ..Self::new(learned.optimizer, &undecayed)?
+            ..Self::new(learned.optimizer, &of_steps)?
         })
     }
 }

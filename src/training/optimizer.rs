@@ -147,7 +147,7 @@ impl Optimizer {
                 check("beta2", beta2, DECAY)?;
                 check("epsilon", epsilon, EPSILON)?;
                 let (beta1, beta2) = (f64::from(beta1), f64::from(beta2));
-                let rest = |beta: f64| 1.0 - beta.powf(number.into());
+                let rest = |beta: f64| 1.0 - power(beta, number);
                 constants.learning_rate = normal(f64::from(learning_rate) / rest(beta1));
                 constants.decay1 = normal(beta1);
                 constants.fresh1 = normal(1.0 - beta1);
@@ -160,6 +160,19 @@ impl Optimizer {
         check("learning rate", constants.learning_rate, 0.0..=f32::MAX)?;
         Ok(constants)
     }
+}
+
+/// `base^exponent` by squaring: multiplications alone, which every host rounds alike.
+fn power(base: f64, exponent: u32) -> f64 {
+    let (mut result, mut square, mut rest) = (1.0, base, exponent);
+    while rest > 0 {
+        if rest % 2 == 1 {
+            result *= square;
+        }
+        square *= square;
+        rest /= 2;
+    }
+    result
 }
 
 /// Rounded to f32; what is below the normals counts as zero, as everywhere.

@@ -118,7 +118,7 @@ impl TrainingSpec {
     fn check_constants(&self, table: &PackedTable) -> Result<()> {
         self.optimizer.constants(0.0, self.weight_decay, 1)?;
         if let Some(learned) = self.learned {
-            learned.optimizer.constants(0.0, 0.0, 1)?;
+            learned.optimizer.constants(0.0, learned.weight_decay, 1)?;
             let bits = table.format().bits();
             learned.gradient_scale.value(bits, table.dim(), 1)?;
         }
@@ -232,6 +232,38 @@ pub(crate) fn refuse(
         row: status.first_row as usize,
         rows: status.bad_rows,
     })
+}
+
+/// Bags and positions of the batch that was staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StagedShape {
+    bags: usize,
+    positions: usize,
+}
+
+impl StagedShape {
+    pub(crate) fn of(batch: &Batch<'_>) -> Self {
+        Self {
+            bags: batch.bags(),
+            positions: batch.indices.len(),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Unsupported`] where nothing was staged; [`Error::Shape`] where a batch of another shape was.
+    pub(crate) fn check(staged: Option<Self>, batch: &Batch<'_>) -> Result<()> {
+        let staged = staged.ok_or_else(nothing_staged)?;
+        let got = Self::of(batch);
+        if staged == got {
+            return Ok(());
+        }
+        let text = |shape: Self| format!("{} bags, {} indices", shape.bags, shape.positions);
+        Err(Error::Shape {
+            argument: "batch",
+            needed: format!("the one that was staged ({})", text(staged)),
+            got: text(got),
+        })
+    }
 }
 
 pub(crate) fn nothing_staged() -> Error {

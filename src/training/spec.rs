@@ -271,8 +271,9 @@ pub struct UpdateStatus {
     pub bad_rows: u32,
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_row: u32,
-    /// Rows whose loops the driver ended early (llvmpipe ends a lane's loops after 65535 iterations
-    /// together), which may count several times; such a batch changes nothing under [`BadInput::Refuse`].
+    /// Rows whose loops the driver ended early (llvmpipe ends a lane's loops after 65535 iterations together:
+    /// rows that come millions of times in a batch); they may count several times. Such a row may hold
+    /// anything, unless [`BadInput::Refuse`] found it before anything was stored.
     pub unfinished: u32,
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_unfinished: u32,

@@ -70,6 +70,11 @@ pub struct LearnedSteps {
     pub optimizer: Optimizer,
     /// Factor of the gradient.
     pub gradient_scale: GradientScale,
+    /// L2 weight decay of the steps of a batch: added to the scaled gradient, times the step.
+    ///
+    /// Values at the end of the codes' range that move outwards make a step grow, those that move inwards do
+    /// not make it shrink; at 2 bits, where one code in two is an end, steps grow without it.
+    pub weight_decay: f32,
     /// Values at the ends of the range.
     pub boundary: Boundary,
     /// How many there are.
@@ -92,11 +97,12 @@ impl LearnedSteps {
 }
 
 impl Default for LearnedSteps {
-    /// The paper's: Adam, `1 / sqrt(B d q)`, one step a row, and its authors' boundary.
+    /// The paper's: Adam, `1 / sqrt(B d q)`, no decay, one step a row, and its authors' boundary.
     fn default() -> Self {
         Self {
             optimizer: Optimizer::ADAM,
             gradient_scale: GradientScale::BatchDim,
+            weight_decay: 0.0,
             boundary: Boundary::Strict,
             granularity: Granularity::Row,
         }

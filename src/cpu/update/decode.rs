@@ -76,26 +76,34 @@ fn groups<const BITS: usize, const SIGNED: bool, const WORDS: usize>(
     scale: Scale,
     values: &mut [Lanes],
 ) {
-    for (words, values) in codes.chunks(WORDS).zip(values) {
-        let mut group = [0; WORDS];
-        if let Some(whole) = words.first_chunk::<WORDS>() {
-            group = *whole;
-        } else {
-            group[..words.len()].copy_from_slice(words);
-        }
-        *values = Lanes::new(
-            #[inline(always)]
-            |column| {
-                let per_word = 32 / BITS;
-                // The code's bits at the top, so that the way down extends the sign.
-                let top = group[column / per_word] << (32 - BITS - column % per_word * BITS);
-                let code = if SIGNED {
-                    top as i32 >> (32 - BITS)
-                } else {
-                    (top >> (32 - BITS)) as i32
-                };
-                scale.value(code as f32)
-            },
-        );
+    let (whole, rest) = codes.as_chunks::<WORDS>();
+    for (words, values) in whole.iter().zip(values.iter_mut()) {
+        *values = group::<BITS, SIGNED, WORDS>(words, scale);
     }
+    if !rest.is_empty() {
+        let mut words = [0; WORDS];
+        words[..rest.len()].copy_from_slice(rest);
+        values[whole.len()] = group::<BITS, SIGNED, WORDS>(&words, scale);
+    }
+}
+
+#[inline(always)]
+fn group<const BITS: usize, const SIGNED: bool, const WORDS: usize>(
+    words: &[u32; WORDS],
+    scale: Scale,
+) -> Lanes {
+    let per_word = 32 / BITS;
+    Lanes::new(
+        #[inline(always)]
+        |column| {
+            // The code's bits at the top, so that the way down extends the sign.
+            let top = words[column / per_word] << (32 - BITS - column % per_word * BITS);
+            let code = if SIGNED {
+                top as i32 >> (32 - BITS)
+            } else {
+                (top >> (32 - BITS)) as i32
+            };
+            scale.value(code as f32)
+        },
+    )
 }

@@ -1,15 +1,12 @@
 //! Random bits of stochastic rounding, eight quads of columns at a time.
 
-use super::super::lanes::LANES;
+use super::super::lanes::{LANES, array};
 use crate::philox::{MULTIPLIERS, ROUNDS, RandomKey, WEYL};
 
 /// Counters that are worked on together.
 const QUADS: usize = 8;
 /// Quads of columns in a group of sixteen.
 const QUADS_PER_GROUP: usize = LANES / 4;
-
-/// One word of every counter, in the low half of 64 bits: where a multiplication leaves and takes it.
-type Words = [u64; QUADS];
 
 /// The draws of a block of rows.
 pub(super) struct Draws {
@@ -63,34 +60,32 @@ impl Draws {
 /// Philox for eight counters that differ in quad and row.
 #[inline(always)]
 fn eight(key: RandomKey, quads: &[u32; QUADS], rows: &[u32; QUADS], draws: &mut [u32; 4 * QUADS]) {
-    let mut words: [Words; 4] = [
-        quads.map(u64::from),
-        rows.map(u64::from),
-        [key.table.into(); QUADS],
-        [key.step.into(); QUADS],
-    ];
-    let mut keys = [key.seed as u32, (key.seed >> 32) as u32];
-    for _ in 0..ROUNDS {
-        words = round(words, keys);
-        keys = [keys[0].wrapping_add(WEYL[0]), keys[1].wrapping_add(WEYL[1])];
+    let mut words = [[0; QUADS]; 4];
+    for quad in 0..QUADS {
+        let counter = [quads[quad], rows[quad], key.table, key.step];
+        let drawn = philox(counter, key.seed);
+        (0..4).for_each(|word| words[word][quad] = drawn[word]);
     }
     for (quad, draws) in draws.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        *draws = [0, 1, 2, 3].map(|word| words[word][quad] as u32);
+        *draws = array(|word| words[word][quad]);
     }
 }
 
+/// A word stays in the low half of 64 bits, where a multiplication takes it; what the high half holds nobody
+/// reads.
 #[inline(always)]
-fn round(words: [Words; 4], keys: [u32; 2]) -> [Words; 4] {
+fn philox(counter: [u32; 4], seed: u64) -> [u32; 4] {
     let low = |x: u64| x & u64::from(u32::MAX);
-    let even: Words = std::array::from_fn(|i| low(words[0][i]) * u64::from(MULTIPLIERS[0]));
-    let odd: Words = std::array::from_fn(|i| low(words[2][i]) * u64::from(MULTIPLIERS[1]));
-    // The high halves of what is handed on hold what they may: nobody reads them.
-    [
-        std::array::from_fn(|i| (odd[i] >> 32) ^ words[1][i] ^ u64::from(keys[0])),
-        odd,
-        std::array::from_fn(|i| (even[i] >> 32) ^ words[3][i] ^ u64::from(keys[1])),
-        even,
-    ]
+    let [mut a, mut b, mut c, mut d] = counter.map(u64::from);
+    let mut keys = [seed as u32, (seed >> 32) as u32];
+    for _ in 0..ROUNDS {
+        let even = low(a) * u64::from(MULTIPLIERS[0]);
+        let odd = low(c) * u64::from(MULTIPLIERS[1]);
+        (a, b) = ((odd >> 32) ^ b ^ u64::from(keys[0]), odd);
+        (c, d) = ((even >> 32) ^ d ^ u64::from(keys[1]), even);
+        keys = [keys[0].wrapping_add(WEYL[0]), keys[1].wrapping_add(WEYL[1])];
+    }
+    [a as u32, b as u32, c as u32, d as u32]
 }
 
 #[cfg(test)]

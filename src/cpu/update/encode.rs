@@ -1,6 +1,6 @@
 //! Values to codes and words, sixteen columns at a time.
 
-use super::super::lanes::{LANES, Lanes, div, sub};
+use super::super::lanes::{LANES, Lanes, array, div, sub};
 use super::decode::Scale;
 use crate::format::{Bits, Format};
 
@@ -15,7 +15,7 @@ pub(super) struct Nearest;
 impl Round for Nearest {
     #[inline(always)]
     fn codes(&self, _: usize, steps: Lanes) -> [i32; LANES] {
-        std::array::from_fn(|lane| integer(steps[lane]).to_bits() as i32 - ZERO)
+        array(|lane| integer(steps[lane]).to_bits() as i32 - ZERO)
     }
 }
 
@@ -26,7 +26,7 @@ impl<'a, F: Fn(usize) -> &'a [u32; LANES]> Round for Stochastic<'a, F> {
     #[inline(always)]
     fn codes(&self, group: usize, steps: Lanes) -> [i32; LANES] {
         let draws = (self.0)(group);
-        std::array::from_fn(|lane| {
+        array(|lane| {
             let (nearest, steps) = (integer(steps[lane]), steps[lane]);
             let beyond = nearest - INTEGERS > steps;
             let below = nearest - if beyond { INTEGERS + 1.0 } else { INTEGERS };
@@ -119,29 +119,40 @@ fn groups<const BITS: usize, const WORDS: usize>(
     round: &impl Round,
     words: &mut [u32],
 ) {
-    for (group, (values, words)) in values.iter().zip(words.chunks_mut(WORDS)).enumerate() {
-        let mut codes = round.codes(group, ruler.steps(*values));
-        let columns = dim - group * LANES;
-        if columns < LANES {
-            codes[columns..].fill(0);
-        }
-        let joined = join::<BITS, WORDS>(&codes);
-        if let Some(whole) = words.first_chunk_mut::<WORDS>() {
-            *whole = joined;
-        } else {
-            words.copy_from_slice(&joined[..words.len()]);
-        }
+    let (whole, rest) = (dim / LANES, dim % LANES);
+    let (groups, last) = words.split_at_mut(whole * WORDS);
+    let groups = groups.as_chunks_mut::<WORDS>().0.iter_mut();
+    for (group, (values, words)) in values.iter().zip(groups).enumerate() {
+        let codes = round.codes(group, ruler.steps(*values));
+        *words = join::<BITS, WORDS>(&codes);
+    }
+    if rest > 0 {
+        let mut codes = round.codes(whole, ruler.steps(values[whole]));
+        codes[rest..].fill(0);
+        let words = join::<BITS, WORDS>(&codes);
+        last.copy_from_slice(&words[..last.len()]);
     }
 }
 
-/// The low bits of every code, low bits first.
+/// The low bits of every code, low bits first: neighbours are joined, then neighbouring pairs, and so on.
 #[inline(always)]
 fn join<const BITS: usize, const WORDS: usize>(codes: &[i32; LANES]) -> [u32; WORDS] {
-    let per_word = LANES / WORDS;
     let mask = (1 << BITS) - 1;
-    std::array::from_fn(|word| {
-        (0..per_word).fold(0, |joined, i| {
-            joined | (codes[word * per_word + i] as u32 & mask) << (i * BITS)
-        })
-    })
+    let ones: [u32; 16] = array(|i| codes[i] as u32 & mask);
+    let twos: [u32; 8] = pairs(&ones, BITS);
+    let fours: [u32; 4] = pairs(&twos, 2 * BITS);
+    if BITS == 8 {
+        return array(|word| fours[word]);
+    }
+    let eights: [u32; 2] = pairs(&fours, 4 * BITS);
+    if BITS == 4 {
+        return array(|word| eights[word]);
+    }
+    let sixteen: [u32; 1] = pairs(&eights, 8 * BITS);
+    array(|word| sixteen[word])
+}
+
+#[inline(always)]
+fn pairs<const FROM: usize, const TO: usize>(from: &[u32; FROM], width: usize) -> [u32; TO] {
+    array(|i| from[2 * i] | from[2 * i + 1] << width)
 }

@@ -180,18 +180,19 @@ fn adam(factors: &Factors, rows: &mut Moving<'_>) {
 /// finite again; a quotient by an infinite divisor is, and there the second moment is infinite.
 #[inline(always)]
 pub(super) fn is_sound(values: &[Lanes], second: &[Lanes]) -> bool {
-    let mut bad = [false; LANES];
+    // As bits, NaN lies above infinity, and so do negative numbers. -0 is none of them: sums are flushed.
+    let mut largest = [0; LANES];
     for values in values {
-        for (lane, bad) in bad.iter_mut().enumerate() {
-            *bad |= !is_sound_in(values[lane], 0.0);
+        for (lane, largest) in largest.iter_mut().enumerate() {
+            *largest = (*largest).max(values[lane].abs().to_bits());
         }
     }
     for second in second {
-        for (lane, bad) in bad.iter_mut().enumerate() {
-            *bad |= !is_sound_in(0.0, second[lane]);
+        for (lane, largest) in largest.iter_mut().enumerate() {
+            *largest = (*largest).max(second[lane].to_bits());
         }
     }
-    !bad.contains(&true)
+    largest.into_iter().fold(0, u32::max) < f32::INFINITY.to_bits()
 }
 
 /// The same for one column.

@@ -1,7 +1,6 @@
 //! Rows rounded with new steps.
 
-use pulp::Arch;
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{LANES, Lanes};
 use super::block::rows_per_block;
@@ -10,7 +9,7 @@ use super::draws::Draws;
 use super::header::symmetric;
 use super::optimizer::load;
 use super::store::write;
-use super::task::{Rows, segments_per_task};
+use super::task::{Rows, run, segments_per_task};
 use crate::Format;
 use crate::philox::RandomKey;
 use crate::reference::Staged;
@@ -36,43 +35,50 @@ pub(super) struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     /// Writes rows, which are in order, in parallel.
-    pub(super) fn rewrite(&self, rows: &[NewRow], mut words: Rows<'_, u32>) {
+    pub(super) fn rewrite<'a>(&'a self, rows: &'a [NewRow], mut words: Rows<'a, u32>) {
         let per_task = segments_per_task(rows.len(), self.dim);
-        let tasks: Vec<_> = rows
-            .chunks(per_task)
-            .map(|rows| (rows, words.split_off(rows[rows.len() - 1].row)))
-            .collect();
-        let arch = Arch::new();
-        tasks.into_par_iter().for_each(|(rows, mut words)| {
-            arch.dispatch(
-                #[inline(always)]
-                || self.task(rows, &mut words),
-            );
-        });
+        let task = |rows: &'a [NewRow]| Task {
+            rewriter: self,
+            rows,
+            words: words.split_off(rows[rows.len() - 1].row),
+        };
+        run(rows.chunks(per_task).map(task).collect());
     }
+}
+
+/// Some of the rows, and the part of the table that holds them.
+struct Task<'a> {
+    rewriter: &'a Rewriter<'a>,
+    rows: &'a [NewRow],
+    words: Rows<'a, u32>,
+}
+
+impl NullaryFnOnce for Task<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn task(&self, rows: &[NewRow], words: &mut Rows<'_, u32>) {
-        let mut values = vec![Lanes::splat(0.0); self.dim.div_ceil(LANES)];
-        let together = rows_per_block(self.dim);
+    fn call(mut self) {
+        let how = self.rewriter;
+        let mut values = vec![Lanes::splat(0.0); how.dim.div_ceil(LANES)];
+        let together = rows_per_block(how.dim);
         let mut draws = Draws::new(together, values.len());
-        for rows in rows.chunks(together) {
-            if self.rounding == Rounding::Stochastic {
-                draws.fill(self.key, rows.iter().map(|row| row.row));
+        for rows in self.rows.chunks(together) {
+            if how.rounding == Rounding::Stochastic {
+                draws.fill(how.key, rows.iter().map(|row| row.row));
             }
             for (at, row) in rows.iter().enumerate() {
-                let words = words.get_mut(row.row);
+                let words = self.words.get_mut(row.row);
                 match row.staged {
-                    None => decode(words, self.format, self.dim, &mut values),
+                    None => decode(words, how.format, how.dim, &mut values),
                     Some(segment) => {
-                        let from = &self.staged.values[segment * self.dim..][..self.dim];
+                        let from = &how.staged.values[segment * how.dim..][..how.dim];
                         load(from, &mut values);
                     }
                 }
-                let header = symmetric(row.step, self.format).expect("learned steps are sound");
+                let header = symmetric(row.step, how.format).expect("learned steps are sound");
                 let draws = |group: usize| draws.group(at, group);
-                let values = (&values[..], self.dim);
-                write(values, self.format, header, (self.rounding, draws), words);
+                let values = (&values[..], how.dim);
+                write(values, how.format, header, (how.rounding, draws), words);
             }
         }
     }

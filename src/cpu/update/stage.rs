@@ -1,19 +1,21 @@
 //! The first half of learning steps: new values beside the table.
 
-use pulp::Arch;
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::block::{Block, Step, rows_per_block, store};
 use super::header::Headers;
 use super::occurrences::{Occurrences, Segment, last_row};
 use super::sort;
 use super::store::write;
-use super::task::{BadRows, Keeping, Rows, segments_per_task, split_front};
+use super::task::{BadRows, Keeping, Rows, run, segments_per_task, split_front};
 use crate::PackedTable;
 use crate::training::Rounding;
 
 /// Some rows of a batch, their state in the table's, and where their new values and rows go.
 struct Task<'a> {
+    step: &'a Step<'a>,
+    headers: &'a Headers<'a>,
+    table: &'a PackedTable,
     segments: &'a [Segment],
     state: Rows<'a, f32>,
     kept: Option<Keeping<'a, f32>>,
@@ -35,9 +37,12 @@ pub(super) fn stage_rows(
     let mut words = vec![0; segments.len() * row_words];
     let (mut values_left, mut words_left) = (&mut values[..], &mut words[..]);
     let per_task = segments_per_task(segments.len(), step.dim);
-    let tasks: Vec<_> = segments
+    let tasks = segments
         .chunks(per_task)
         .map(|segments| Task {
+            step,
+            headers,
+            table,
             segments,
             state: state.split_off(last_row(segments)),
             kept: kept.as_mut().map(|kept| kept.split_off(segments)),
@@ -45,20 +50,16 @@ pub(super) fn stage_rows(
             words: split_front(&mut words_left, segments.len() * row_words),
         })
         .collect();
-    let arch = Arch::new();
-    let bad = tasks.into_par_iter().map(|mut task| {
-        arch.dispatch(
-            #[inline(always)]
-            || task.run(step, headers, table),
-        )
-    });
-    let bad = bad.reduce(|| BadRows::NONE, BadRows::and);
+    let bad = BadRows::sum(run(tasks));
     (values, words, bad)
 }
 
-impl Task<'_> {
+impl NullaryFnOnce for Task<'_> {
+    type Output = BadRows;
+
     #[inline(always)]
-    fn run(&mut self, step: &Step<'_>, headers: &Headers<'_>, table: &PackedTable) -> BadRows {
+    fn call(mut self) -> BadRows {
+        let (step, table) = (self.step, self.table);
         let mut bad = BadRows::NONE;
         let mut block = Block::new(step.dim);
         let rows = rows_per_block(step.dim);
@@ -72,26 +73,16 @@ impl Task<'_> {
                 block.load(row, words, self.state.get(segment.row), step);
             }
             block.advance(segments.len(), step);
-            self.store(
-                at * rows,
-                segments,
-                (step, headers, table),
-                &block,
-                &mut bad,
-            );
+            self.store(at * rows, segments, &block, &mut bad);
         }
         bad
     }
+}
 
+impl Task<'_> {
     #[inline(always)]
-    fn store(
-        &mut self,
-        at: usize,
-        segments: &[Segment],
-        (step, headers, table): (&Step<'_>, &Headers<'_>, &PackedTable),
-        block: &Block,
-        bad: &mut BadRows,
-    ) {
+    fn store(&mut self, at: usize, segments: &[Segment], block: &Block, bad: &mut BadRows) {
+        let (step, headers, table) = (self.step, self.headers, self.table);
         let old = segments
             .iter()
             .map(|segment| (segment.row, table.row_words(segment.row as usize)));
@@ -102,7 +93,7 @@ impl Task<'_> {
         let words = self.words.chunks_exact_mut(row_words).skip(at);
         let out = values.zip(words);
         for (row, (segment, (values, words))) in segments.iter().zip(out).enumerate() {
-            let Some(header) = headers[row].filter(|_| block.is_sound(row)) else {
+            let (Some(header), true) = (headers[row], block.is_sound(row)) else {
                 bad.add(segment.row);
                 values.fill(f32::NAN);
                 words.copy_from_slice(table.row_words(segment.row as usize));

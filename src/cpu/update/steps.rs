@@ -1,7 +1,6 @@
 //! The second half of learning steps: their gradients.
 
-use pulp::Arch;
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{Factor, LANES, Lanes, add, div, sub};
 use super::decode::Scale;
@@ -9,7 +8,7 @@ use super::encode::ends;
 use super::occurrences::Segment;
 use super::optimizer::load;
 use super::sums::Sums;
-use super::task::segments_per_task;
+use super::task::{run, segments_per_task};
 use crate::PackedTable;
 use crate::reference::Staged;
 use crate::training::Boundary;
@@ -41,37 +40,18 @@ impl Slopes<'_> {
         let found = matched(&self.staged.rows, segments);
         let mut gradients = vec![StepGradient::Left; found.len()];
         let per_task = segments_per_task(found.len(), dim);
-        let values = self.staged.values.par_chunks(per_task * dim);
-        let tasks = found.par_chunks(per_task).zip(values);
-        let arch = Arch::new();
-        tasks
-            .zip(gradients.par_chunks_mut(per_task))
-            .for_each(|((found, values), out)| {
-                arch.dispatch(
-                    #[inline(always)]
-                    || self.task(found, values, out),
-                );
+        let values = self.staged.values.chunks(per_task * dim);
+        let parts = found.chunks(per_task).zip(values);
+        let tasks = parts
+            .zip(gradients.chunks_mut(per_task))
+            .map(|((found, values), out)| Task {
+                slopes: self,
+                found,
+                values,
+                out,
             });
+        run(tasks.collect());
         gradients
-    }
-
-    #[inline(always)]
-    fn task(&self, found: &[Option<Segment>], values: &[f32], out: &mut [StepGradient]) {
-        let dim = self.table.dim() as usize;
-        let mut gradients = vec![Lanes::splat(0.0); dim.div_ceil(LANES)];
-        let mut lanes = gradients.clone();
-        let rows = found.iter().zip(values.chunks_exact(dim)).zip(out);
-        for ((segment, values), out) in rows {
-            if !values[0].is_finite() {
-                continue;
-            }
-            let gradient = segment.and_then(|segment| {
-                self.sums.gradient(&segment, &mut gradients);
-                load(values, &mut lanes);
-                self.gradient(segment.row, &gradients, &lanes)
-            });
-            *out = gradient.map_or(StepGradient::Bad, StepGradient::Of);
-        }
     }
 
     /// `None` where a row's step is not positive and finite, or the gradient is not finite.
@@ -92,6 +72,42 @@ impl Slopes<'_> {
         }
         let gradient = Factor::new(self.scale).times(sums.sum());
         gradient.is_finite().then_some(gradient)
+    }
+}
+
+/// Some of the staged rows.
+struct Task<'a> {
+    slopes: &'a Slopes<'a>,
+    found: &'a [Option<Segment>],
+    values: &'a [f32],
+    out: &'a mut [StepGradient],
+}
+
+impl NullaryFnOnce for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let slopes = self.slopes;
+        let dim = slopes.table.dim() as usize;
+        let mut gradients = vec![Lanes::splat(0.0); dim.div_ceil(LANES)];
+        let mut lanes = gradients.clone();
+        let rows = self
+            .found
+            .iter()
+            .zip(self.values.chunks_exact(dim))
+            .zip(self.out);
+        for ((segment, values), out) in rows {
+            if !values[0].is_finite() {
+                continue;
+            }
+            let gradient = segment.and_then(|segment| {
+                slopes.sums.gradient(&segment, &mut gradients);
+                load(values, &mut lanes);
+                slopes.gradient(segment.row, &gradients, &lanes)
+            });
+            *out = gradient.map_or(StepGradient::Bad, StepGradient::Of);
+        }
     }
 }
 

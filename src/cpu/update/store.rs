@@ -1,14 +1,13 @@
 //! Update: new values to codes, in place.
 
-use pulp::Arch;
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{LANES, Lanes};
 use super::block::{Block, Step, rows_per_block};
 use super::encode::{Nearest, Ruler, Stochastic, encode};
 use super::header::{Headers, NewHeader};
 use super::occurrences::{Segment, last_row};
-use super::task::{BadRows, Keeping, Rows, segments_per_task};
+use super::task::{BadRows, Keeping, Rows, run, segments_per_task};
 use crate::Format;
 use crate::philox::RandomKey;
 use crate::training::Rounding;
@@ -22,6 +21,8 @@ pub(super) struct Writer<'a> {
 
 /// Some rows of a batch, and the parts of the table that hold them.
 struct Task<'a> {
+    step: &'a Step<'a>,
+    writer: &'a Writer<'a>,
     segments: &'a [Segment],
     words: Rows<'a, u32>,
     state: Rows<'a, f32>,
@@ -38,9 +39,11 @@ pub(super) fn update_rows(
     mut kept: Option<(Keeping<'_, u32>, Keeping<'_, f32>)>,
 ) -> BadRows {
     let per_task = segments_per_task(segments.len(), step.dim);
-    let tasks: Vec<_> = segments
+    let tasks = segments
         .chunks(per_task)
         .map(|segments| Task {
+            step,
+            writer,
             segments,
             words: words.split_off(last_row(segments)),
             state: state.split_off(last_row(segments)),
@@ -49,19 +52,15 @@ pub(super) fn update_rows(
                 .map(|(words, state)| (words.split_off(segments), state.split_off(segments))),
         })
         .collect();
-    let arch = Arch::new();
-    let bad = tasks.into_par_iter().map(|mut task| {
-        arch.dispatch(
-            #[inline(always)]
-            || task.run(step, writer),
-        )
-    });
-    bad.reduce(|| BadRows::NONE, BadRows::and)
+    BadRows::sum(run(tasks))
 }
 
-impl Task<'_> {
+impl NullaryFnOnce for Task<'_> {
+    type Output = BadRows;
+
     #[inline(always)]
-    fn run(&mut self, step: &Step<'_>, writer: &Writer<'_>) -> BadRows {
+    fn call(mut self) -> BadRows {
+        let step = self.step;
         let mut bad = BadRows::NONE;
         let mut block = Block::new(step.dim);
         let rows = rows_per_block(step.dim);
@@ -76,20 +75,16 @@ impl Task<'_> {
                 block.load(row, words, self.state.get(segment.row), step);
             }
             block.advance(segments.len(), step);
-            self.store(step, writer, &mut block, segments, &mut bad);
+            self.store(&mut block, segments, &mut bad);
         }
         bad
     }
+}
 
+impl Task<'_> {
     #[inline(always)]
-    fn store(
-        &mut self,
-        step: &Step<'_>,
-        writer: &Writer<'_>,
-        block: &mut Block,
-        segments: &[Segment],
-        bad: &mut BadRows,
-    ) {
+    fn store(&mut self, block: &mut Block, segments: &[Segment], bad: &mut BadRows) {
+        let (step, writer) = (self.step, self.writer);
         let old = segments
             .iter()
             .map(|segment| (segment.row, self.words.get(segment.row)));
@@ -100,7 +95,7 @@ impl Task<'_> {
             block.draws.fill(writer.key, rows);
         }
         for (row, segment) in segments.iter().enumerate() {
-            let Some(header) = headers[row].filter(|_| block.is_sound(row)) else {
+            let (Some(header), true) = (headers[row], block.is_sound(row)) else {
                 bad.add(segment.row);
                 continue;
             };

@@ -1,10 +1,10 @@
 //! Gradients of rows: their occurrences in order, 256 to a chunk, sixteen columns at a time.
 
-use pulp::Arch;
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{Factor, LANES, Lanes, add, flush};
 use super::occurrences::{Occurrences, Segment, Slot};
+use super::task::run;
 use crate::training::CHUNK;
 
 /// What the gradients of a batch's rows are summed from.
@@ -38,14 +38,13 @@ impl<'a> Sums<'a> {
         }
         let width = dim.div_ceil(LANES);
         let mut chunks = vec![Lanes::splat(0.0); ranges.len() * width];
-        let arch = Arch::new();
-        let outs = chunks.par_chunks_mut(width);
-        outs.zip(ranges).for_each(|(out, slots)| {
-            arch.dispatch(
-                #[inline(always)]
-                || sums.chunk(slots, out),
-            );
+        let outs = chunks.chunks_mut(width).zip(ranges);
+        let tasks = outs.map(|(out, slots)| Chunk {
+            sums: &sums,
+            slots,
+            out,
         });
+        run(tasks.collect());
         sums.chunks = chunks;
         sums
     }
@@ -106,6 +105,22 @@ impl<'a> Sums<'a> {
             sum = sum.zip(terms, add);
         }
         sum
+    }
+}
+
+/// One chunk of a row that has several.
+struct Chunk<'a> {
+    sums: &'a Sums<'a>,
+    slots: &'a [Slot],
+    out: &'a mut [Lanes],
+}
+
+impl NullaryFnOnce for Chunk<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.sums.chunk(self.slots, self.out);
     }
 }
 

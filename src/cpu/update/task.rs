@@ -1,17 +1,40 @@
 //! How the rows of a batch are shared out.
 
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
 use super::block::rows_per_block;
 use super::occurrences::Segment;
 use crate::training::UpdateStatus;
 
 /// Columns that are worth a task of their own.
-const SMALLEST: usize = 8192;
+const SMALLEST: usize = 1 << 15;
 
 /// How many segments make a task: enough to be worth it, few enough to keep all cores busy to the end.
 pub(super) fn segments_per_task(segments: usize, dim: usize) -> usize {
     let share = segments.div_ceil(8 * rayon::current_num_threads());
     let rows = rows_per_block(dim);
     share.max(SMALLEST.div_ceil(dim)).next_multiple_of(rows)
+}
+
+/// Runs every task under the best instruction set that the machine has, in parallel; here where there is one
+/// task or one thread, because waking another costs as much as a small batch.
+///
+/// A task is a type and no closure: what a closure borrows mutably is called through a function of its own,
+/// which is compiled for the baseline where it is not inlined.
+pub(super) fn run<T>(tasks: Vec<T>) -> Vec<T::Output>
+where
+    T: NullaryFnOnce + Send,
+    T::Output: Send,
+{
+    let arch = Arch::new();
+    if tasks.len() <= 1 || rayon::current_num_threads() == 1 {
+        return tasks.into_iter().map(|task| arch.dispatch(task)).collect();
+    }
+    tasks
+        .into_par_iter()
+        .map(|task| arch.dispatch(task))
+        .collect()
 }
 
 /// Rows that could not be updated.
@@ -34,7 +57,11 @@ impl BadRows {
         });
     }
 
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(super) fn sum(all: Vec<Self>) -> Self {
+        all.into_iter().fold(Self::NONE, Self::and)
+    }
+
+    fn and(self, other: Self) -> Self {
         Self {
             count: self.count + other.count,
             first: self.first.min(other.first),

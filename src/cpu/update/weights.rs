@@ -1,13 +1,12 @@
 //! Gradients of weights: a bag's gradient times each of its rows.
 
-use pulp::Arch;
-use rayon::prelude::*;
+use pulp::NullaryFnOnce;
 
 use super::super::lanes::{LANES, Lanes, add, div, mul};
 use super::decode::decode;
 use super::occurrences::Bags;
 use super::optimizer::load;
-use super::task::split_front;
+use super::task::{run, split_front};
 use crate::PackedTable;
 
 /// Columns that are worth a task of their own.
@@ -34,35 +33,51 @@ impl Products<'_> {
         for bags in bags.chunks(SMALLEST.div_ceil(per_bag)) {
             let (begin, end) = (bags[0].1.start, bags[bags.len() - 1].1.end);
             split_front(&mut rest, begin - done);
-            tasks.push((bags, begin, split_front(&mut rest, end - begin)));
+            tasks.push(Task {
+                products: self,
+                bags,
+                first: begin,
+                out: split_front(&mut rest, end - begin),
+            });
             done = end;
         }
-        let arch = Arch::new();
-        tasks.into_par_iter().for_each(|(bags, first, out)| {
-            arch.dispatch(
-                #[inline(always)]
-                || self.task(bags, first, out),
-            );
-        });
+        run(tasks);
         out
     }
+}
+
+/// Some bags and their positions, from the first on.
+struct Task<'a> {
+    products: &'a Products<'a>,
+    bags: &'a [(usize, std::ops::Range<usize>)],
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Task<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn task(&self, bags: &[(usize, std::ops::Range<usize>)], first: usize, out: &mut [f32]) {
-        let dim = self.table.dim() as usize;
+    fn call(self) {
+        let Products {
+            table,
+            bags,
+            gradient: gradients,
+        } = self.products;
+        let dim = table.dim() as usize;
         let mut gradient = vec![Lanes::splat(0.0); dim.div_ceil(LANES)];
         let mut values = gradient.clone();
-        for (bag, positions) in bags {
-            load(&self.gradient[bag * dim..][..dim], &mut gradient);
-            let divisor = self.bags.divisor(*bag);
+        for (bag, positions) in self.bags {
+            load(&gradients[bag * dim..][..dim], &mut gradient);
+            let divisor = bags.divisor(*bag);
             for position in positions.clone() {
-                let row = self.bags.indices()[position];
-                if row < self.table.rows() {
-                    let words = self.table.row_words(row as usize);
-                    decode(words, self.table.format(), dim, &mut values);
+                let row = bags.indices()[position];
+                if row < table.rows() {
+                    let words = table.row_words(row as usize);
+                    decode(words, table.format(), dim, &mut values);
                     let product = mul(product(&gradient, &values), div(1.0, divisor));
                     let finite = product.is_finite();
-                    out[position - first] = if finite { product } else { f32::NAN };
+                    self.out[position - self.first] = if finite { product } else { f32::NAN };
                 }
             }
         }

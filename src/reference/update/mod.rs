@@ -42,7 +42,7 @@ pub struct Moved {
 /// Updates the rows that a batch holds, in place; `state` is `[rows, state_len]`.
 ///
 /// For every row, in any order: its gradient ([`gradient_of`]), weight decay and optimizer ([`advance`]), header
-/// ([`header`]), codes ([`write`]). Nothing else changes by one bit; see [`crate::training::BadInput`] for
+/// ([`header`]), codes ([`write()`]). Nothing else changes by one bit; see [`crate::training::BadInput`] for
 /// what is refused or skipped.
 ///
 /// # Errors

@@ -227,7 +227,7 @@ fn symmetric_rows() {
             "--output",
             &to,
         ];
-        run(&export).fails(1, &["signed codes in another library's rows"]);
+        run(&export).fails(1, &["a signed code in another library's rows"]);
         let wide = folder.npy("wide.npy", &[1, 2], &[0.0f32, 1e6]);
         let extra = ["--bits", "2", "--method", "absmax", "--device", device];
         let texts = [

@@ -1,0 +1,207 @@
+//! Updates of a batch of 4096 bags of 32 rows against a copy of as many bytes, on the CPU. Every answer is checked
+//! first, on a smaller table.
+
+mod common;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use qembed::philox::RandomKey;
+use qembed::reference::{self, UpdateArgs};
+use qembed::training::{
+    BadInput, Batch, Optimizer, Parameters, Rounding, UpdateSpec, UpdateStatus, UpdateStep,
+};
+use qembed::verify::shapes::Random;
+use qembed::{Bits, Format, Method, PackedTable, Params, Pooling, cpu};
+
+const BAGS: u32 = 4096;
+const BAG_LENGTH: u32 = 32;
+/// As many as a batch has indices.
+const ROWS: u32 = BAGS * BAG_LENGTH;
+
+const OPTIMIZERS: [Optimizer; 3] = [
+    Optimizer::Sgd,
+    Optimizer::RowwiseAdagrad { epsilon: 1e-10 },
+    Optimizer::ADAM,
+];
+
+/// As many indices as a table has rows.
+type Indices = fn(u32) -> Vec<u32>;
+
+/// A batch that owns its arrays.
+struct Owned {
+    indices: Vec<u32>,
+    offsets: Vec<u32>,
+    gradient: Vec<f32>,
+    dim: u32,
+}
+
+impl Owned {
+    fn new(indices: Vec<u32>, dim: u32) -> Self {
+        let bags = indices.len() as u32 / BAG_LENGTH;
+        Self {
+            indices,
+            offsets: (0..=bags).map(|bag| bag * BAG_LENGTH).collect(),
+            gradient: common::values((bags * dim) as usize),
+            dim,
+        }
+    }
+
+    fn args(&self, spec: UpdateSpec) -> UpdateArgs<'_> {
+        UpdateArgs {
+            batch: Batch {
+                pooling: Pooling::Sum,
+                indices: &self.indices,
+                offsets: Some(&self.offsets),
+                weights: None,
+            },
+            gradient: &self.gradient,
+            spec,
+            step: UpdateStep {
+                learning_rate: 1e-3,
+                weight_decay: 0.0,
+                rounding: Rounding::Stochastic,
+                key: RandomKey {
+                    seed: 1,
+                    table: 0,
+                    step: 1,
+                },
+                bad_input: BadInput::Refuse,
+            },
+            steps: &[],
+        }
+    }
+
+    fn distinct(&self) -> u64 {
+        let rows: std::collections::BTreeSet<_> = self.indices.iter().collect();
+        rows.len() as u64
+    }
+
+    /// Indices, offsets and gradient read; rows and state of the batch read and written.
+    fn moved_bytes(&self, spec: UpdateSpec) -> u64 {
+        let state = 4 * spec.optimizer.state_len(self.dim);
+        let row = u64::from(spec.format.row_bytes(self.dim) + state);
+        let read = self.indices.len() + self.offsets.len() + self.gradient.len();
+        4 * read as u64 + 2 * self.distinct() * row
+    }
+}
+
+/// Every row once, in no order.
+fn distinct(rows: u32) -> Vec<u32> {
+    let mut random = Random::new(1);
+    let mut indices: Vec<u32> = (0..rows).collect();
+    for at in (1..rows).rev() {
+        indices.swap(at as usize, random.below(at + 1) as usize);
+    }
+    indices
+}
+
+/// Row `k` as often as `1 / (k + 1)`, the rows in no order.
+fn zipf(rows: u32) -> Vec<u32> {
+    let order = distinct(rows);
+    let mut total = 0.0;
+    let sums: Vec<f64> = (0..rows)
+        .map(|k| {
+            total += 1.0 / f64::from(k + 1);
+            total
+        })
+        .collect();
+    let mut random = Random::new(2);
+    let draw = |_| {
+        let place = total * f64::from(random.word()) / 2.0f64.powi(32);
+        order[sums.partition_point(|sum| *sum <= place)]
+    };
+    (0..rows).map(draw).collect()
+}
+
+fn state_len(spec: UpdateSpec, rows: u32, dim: u32) -> usize {
+    rows as usize * spec.optimizer.state_len(dim) as usize
+}
+
+/// The same batch by the reference, on a table of fewer rows.
+fn check(spec: UpdateSpec, dim: u32, indices: Indices) {
+    const ROWS: u32 = 1024;
+    let owned = Owned::new(indices(ROWS), dim);
+    let mut table = table(spec.format, ROWS, dim);
+    let mut state = vec![0.0; state_len(spec, ROWS, dim)];
+    let (mut expected, mut expected_state) = (table.clone(), state.clone());
+    let args = owned.args(spec);
+    let status = cpu::update(&mut table, &mut state, args).unwrap();
+    assert_eq!(status, UpdateStatus::CLEAR, "{}", spec.label());
+    reference::update(&mut expected, &mut expected_state, args).unwrap();
+    assert!(
+        table == expected && state == expected_state,
+        "{}",
+        spec.label()
+    );
+}
+
+fn table(format: Format, rows: u32, dim: u32) -> PackedTable {
+    let values = common::values((rows * dim) as usize);
+    PackedTable::quantize(&values, dim as usize, format, Method::Absmax).unwrap()
+}
+
+/// Every device's update by a batch, and the copy.
+fn devices(
+    criterion: &mut Criterion,
+    name: &str,
+    spec: UpdateSpec,
+    owned: &Owned,
+    table: &PackedTable,
+) {
+    let label = format!("{}/dim{}/{name}", spec.label(), owned.dim);
+    let mut group = criterion.benchmark_group(label);
+    group.throughput(Throughput::ElementsAndBytes {
+        elements: owned.distinct(),
+        bytes: owned.moved_bytes(spec),
+    });
+    on_the_cpu(&mut group, spec, owned, table.clone());
+    common::host_copy(&mut group, owned.moved_bytes(spec));
+    group.finish();
+}
+
+fn on_the_cpu(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    spec: UpdateSpec,
+    owned: &Owned,
+    mut table: PackedTable,
+) {
+    let mut state = vec![0.0; state_len(spec, ROWS, owned.dim)];
+    group.bench_function("cpu", |bench| {
+        bench.iter(|| cpu::update(&mut table, &mut state, owned.args(spec)).unwrap());
+    });
+}
+
+fn update(criterion: &mut Criterion) {
+    let batches: [(&str, Indices); 2] = [("distinct", distinct), ("zipf", zipf)];
+    for dim in [16, 64, 128] {
+        let batches = batches.map(|(name, indices)| {
+            let owned = Owned::new(indices(ROWS), dim);
+            (name, indices, owned)
+        });
+        for bits in [Bits::B4, Bits::B8] {
+            let format = Format::Symmetric {
+                bits,
+                params: Params::F32,
+            };
+            let table = table(format, ROWS, dim);
+            for (name, indices, owned) in &batches {
+                for optimizer in OPTIMIZERS {
+                    let spec = UpdateSpec {
+                        format,
+                        optimizer,
+                        parameters: Parameters::Frozen,
+                    };
+                    check(spec, dim, *indices);
+                    devices(criterion, name, spec, owned, &table);
+                }
+            }
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10).measurement_time(std::time::Duration::from_secs(1));
+    targets = update
+}
+criterion_main!(benches);
