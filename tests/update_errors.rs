@@ -31,7 +31,7 @@ fn table() -> PackedTable {
 
 /// A run on either device.
 enum Run {
-    Gpu(Training<'static>),
+    Gpu(Box<Training<'static>>),
     Cpu(cpu::Training),
 }
 
@@ -82,7 +82,8 @@ impl Run {
 fn begin(start: &Checkpoint) -> Vec<Result<Run>> {
     let mut runs = vec![cpu::Training::resume(start.clone()).map(Run::Cpu)];
     if let Some(session) = gpu() {
-        runs.push(session.resume(start).map(Run::Gpu));
+        let run = session.resume(start);
+        runs.push(run.map(|run| Run::Gpu(Box::new(run))));
     }
     runs
 }
@@ -454,14 +455,14 @@ fn another_batch_in_the_second_half() {
             let (other, gradient) = (gather(indices), vec![0.5; 3 * indices.len()]);
             let count = indices.len();
             let text = format!(
-                "batch: needed the one that was staged, 2 indices in 2 bags, got {count} indices in {count} bags"
+                "batch: needed the one that was staged (2 bags, 2 indices), got {count} bags, {count} indices"
             );
             refused(run, &text, |run| run.forward_staged(&other));
             refused(run, &text, |run| run.steps(&other, &gradient, 0.1));
         }
         let pooled = bags(Pooling::Sum, &[0, 2], &[0, 2]);
         let text =
-            "batch: needed the one that was staged, 2 indices in 2 bags, got 2 indices in 1 bags";
+            "batch: needed the one that was staged (2 bags, 2 indices), got 1 bags, 2 indices";
         refused(run, text, |run| run.steps(&pooled, &[0.5; 3], 0.1));
         run.steps(&batch, &[0.5; 6], 0.1).unwrap();
     });
