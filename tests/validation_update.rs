@@ -45,6 +45,7 @@ const LEARN: LearnSpec = LearnSpec {
     learned: LearnedSteps {
         optimizer: Optimizer::ADAM,
         gradient_scale: qembed::training::GradientScale::BatchDim,
+        weight_decay: 0.0,
         boundary: qembed::training::Boundary::Strict,
         granularity: Granularity::Row,
     },

@@ -252,6 +252,7 @@ impl<E: Engine> Trial<'_, E> {
         let learned = LearnedSteps {
             optimizer,
             gradient_scale: GradientScale::BatchDim,
+            weight_decay: 0.02,
             boundary: match self.data.step.rounding {
                 Rounding::Stochastic => Boundary::Strict,
                 Rounding::Nearest => Boundary::Inclusive,
