@@ -32,7 +32,7 @@ fn table() -> PackedTable {
 /// A run on either device.
 enum Run {
     Gpu(Box<Training<'static>>),
-    Cpu(cpu::Training),
+    Cpu(Box<cpu::Training>),
 }
 
 /// The same call on whichever device the run is on.
@@ -80,7 +80,8 @@ impl Run {
 
 /// The run begun on each device, or how it was refused.
 fn begin(start: &Checkpoint) -> Vec<Result<Run>> {
-    let mut runs = vec![cpu::Training::resume(start.clone()).map(Run::Cpu)];
+    let run = cpu::Training::resume(start.clone());
+    let mut runs = vec![run.map(|run| Run::Cpu(Box::new(run)))];
     if let Some(session) = gpu() {
         let run = session.resume(start);
         runs.push(run.map(|run| Run::Gpu(Box::new(run))));
