@@ -2,7 +2,8 @@
 //
 // Grid: a team of four lanes owns one position; a workgroup holds WORKGROUP / 4 teams.
 // Bindings: 0 table, 1 work, 2 rows [rows, row_words], 3 keys [indices], 4 occurrences [indices], 5 gradient
-//   [bags, dim] f32, 6 weight_gradient [indices] f32.
+//   [bags, dim] f32, 6 weight_gradient [indices] f32, 7 status.
+// A bad bag leaves no position a row: the whole batch is bad.
 // Host guarantees: locate.wgsl wrote keys and occurrences.
 
 @group(0) @binding(1) var<uniform> work: Work;
@@ -11,6 +12,7 @@
 @group(0) @binding(4) var<storage, read> occurrences: array<Occurrence>;
 @group(0) @binding(5) var<storage, read> gradient: array<u32>;
 @group(0) @binding(6) var<storage, read_write> weight_gradient: array<u32>;
+@group(0) @binding(7) var<storage, read_write> status: Status;
 
 @compute @workgroup_size(WORKGROUP)
 fn weigh(
@@ -24,7 +26,7 @@ fn weigh(
     var bad = 0u;
     var coefficient = 0.0;
     var row = NO_ROW;
-    if in_batch {
+    if in_batch && atomicLoad(&status.bad_bags) == 0u {
         row = keys[position];
     }
     if row != NO_ROW {

@@ -1,9 +1,11 @@
 //! Ring 0: plants defects and sees the comparators catch each. No GPU.
 
 use qembed::reference::quantize::Solver;
-use qembed::reference::{self, LookupArgs, Pooled};
+use qembed::reference::{self, LookupArgs, Pooled, StepArgs, UpdateArgs};
+use qembed::training::{self, UpdateSpec, training_formats};
 use qembed::verify::compare::{self, Fill, Outcome};
 use qembed::verify::shapes::{Batch, Random};
+use qembed::verify::training::{Learned, Updated, Weighed, learn_by, training_shapes, update_by};
 use qembed::verify::{self, Engine, Lookup, Quantized};
 use qembed::{
     Bits, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, Result, Weighting,
@@ -19,6 +21,10 @@ enum Stage<'a> {
     Lookup(&'a LookupSpec, &'a mut Lookup, usize),
     Quantize(&'a mut Quantized),
     Dequantize(&'a mut Vec<f32>),
+    /// The rows that were, and what became of them.
+    Update(&'a PackedTable, &'a mut Updated),
+    Learn(&'a mut Learned),
+    Weigh(&'a mut Weighed),
 }
 
 impl<F: Fn(Stage<'_>)> Engine for Planted<F> {
@@ -67,6 +73,41 @@ impl<F: Fn(Stage<'_>)> Engine for Planted<F> {
         let mut values = reference::dequantize(table);
         (self.defect)(Stage::Dequantize(&mut values));
         Ok((values, Outcome::PASS))
+    }
+
+    fn update(&self, table: PackedTable, state: &[f32], args: UpdateArgs<'_>) -> Result<Updated> {
+        let mut updated = update_by(reference::update, table.clone(), state, args)?;
+        (self.defect)(Stage::Update(&table, &mut updated));
+        Ok(updated)
+    }
+
+    fn learn(
+        &self,
+        table: PackedTable,
+        states: [&[f32]; 2],
+        halves: (UpdateArgs<'_>, StepArgs<'_>),
+    ) -> Result<Learned> {
+        let by = (reference::stage as _, reference::learn_steps as _);
+        let mut learned = learn_by(by, table, states, halves)?;
+        (self.defect)(Stage::Learn(&mut learned));
+        Ok(learned)
+    }
+
+    fn weigh(
+        &self,
+        table: &PackedTable,
+        batch: &training::Batch<'_>,
+        gradient: &[f32],
+    ) -> Result<Weighed> {
+        let (values, status) = reference::weight_gradient(table, batch, gradient)?;
+        let guards = Outcome::PASS;
+        let mut weighed = Weighed {
+            values,
+            status,
+            guards,
+        };
+        (self.defect)(Stage::Weigh(&mut weighed));
+        Ok(weighed)
     }
 }
 
@@ -122,6 +163,7 @@ fn a_nan_in_place_of_a_value_is_caught() {
         Stage::Lookup(_, lookup, _) => *lookup.values.last_mut().unwrap() = f32::NAN,
         Stage::Dequantize(values) => values[0] = f32::NAN,
         Stage::Quantize(quantized) => quantized.words[0] ^= 1,
+        _ => (),
     });
     assert_eq!(failed, all);
     // Lookups, dequantizes, asym and sym of every affine format, absmax of every symmetric one; dim 8 is
@@ -180,6 +222,140 @@ fn a_wrong_status_is_caught() {
         }
     });
     assert_eq!(failed, 1);
+}
+
+/// A shape of training without faults, with more than one row and weights.
+const SOUND: &str = "/dim33.rows9";
+
+/// Spoils what every update of a sound shape gave.
+fn spoiled(defect: impl Fn(&PackedTable, &mut Updated)) -> (usize, usize) {
+    run(SOUND, |stage| {
+        if let Stage::Update(table, updated) = stage {
+            defect(table, updated);
+        }
+    })
+}
+
+/// Every update's comparison catches one wrong code, one wrong header, one word of the state, one of the
+/// status.
+#[test]
+fn a_wrong_word_is_caught_in_every_update() {
+    let updates = UpdateSpec::all().count();
+    // The table's last code, and the first header's last bit.
+    let caught = |defect: fn(&PackedTable, &mut Updated)| spoiled(defect).0;
+    let code = caught(|_, updated| *updated.rows.last_mut().unwrap() ^= 1);
+    let header = caught(|_, updated| updated.rows[0] ^= 1);
+    let status = caught(|_, updated| updated.status.first_row = 3);
+    let unfinished = caught(|_, updated| updated.status.unfinished = 1);
+    assert_eq!([code, header, status, unfinished], [updates; 4]);
+    let state = caught(|_, updated| {
+        if let Some(number) = updated.state.last_mut() {
+            *number = f32::from_bits(number.to_bits() ^ 1);
+        }
+    });
+    // SGD has none.
+    assert_eq!(state, updates - updates / 5);
+}
+
+/// A row that was to stay, as the one that a batch of bad offsets names.
+#[test]
+fn a_touched_row_is_caught() {
+    let (failed, all) = run(".offsets", |stage| {
+        if let Stage::Update(table, updated) = stage {
+            assert_eq!(updated.rows, table.words());
+            updated.rows[table.format().row_words(table.dim()) as usize] ^= 1;
+        }
+    });
+    assert_eq!(failed, UpdateSpec::all().count());
+    // Half as many learnings of steps, and a gradient of weights for every format.
+    assert_eq!(all, 120 + 60 + 12);
+    let (failed, _) = spoiled(|table, updated| updated.rows.copy_from_slice(table.words()));
+    assert_eq!(failed, 120);
+}
+
+#[test]
+fn a_sentinel_that_an_update_overwrote_is_caught() {
+    let overwrite = |_: &PackedTable, updated: &mut Updated| {
+        updated.guards = Outcome::fail("word 1 before the output was overwritten".into());
+    };
+    assert_eq!(spoiled(overwrite).0, 120);
+}
+
+/// Both halves of learned steps: what the second forward sees, both states, both statuses, the rows.
+#[test]
+fn a_wrong_word_is_caught_in_every_learning_of_steps() {
+    let caught = |defect: fn(&mut Learned)| {
+        let (failed, _) = run(SOUND, |stage| {
+            if let Stage::Learn(learned) = stage {
+                defect(learned);
+            }
+        });
+        failed
+    };
+    assert_eq!(caught(|learned| learned.rows[0] ^= 1), 60);
+    assert_eq!(caught(|learned| learned.staged[1] ^= 1), 60);
+    assert_eq!(caught(|learned| learned.ranks[0] ^= 1), 60);
+    assert_eq!(caught(|learned| learned.staging.bad_rows += 1), 60);
+    assert_eq!(caught(|learned| learned.status = None), 60);
+    let status = caught(|learned| learned.status.as_mut().unwrap().bad_indices += 1);
+    assert_eq!(status, 60);
+    fn flip(state: &mut [f32]) {
+        state.iter_mut().for_each(|number| *number = -*number);
+    }
+    // Those without a state cannot be wrong in it.
+    assert_eq!(caught(|learned| flip(&mut learned.state)), 48);
+    assert_eq!(caught(|learned| flip(&mut learned.step_state)), 48);
+}
+
+#[test]
+fn a_wrong_gradient_of_weights_is_caught() {
+    let caught = |defect: fn(&mut Weighed)| {
+        let (failed, _) = run(SOUND, |stage| {
+            if let Stage::Weigh(weighed) = stage {
+                defect(weighed);
+            }
+        });
+        failed
+    };
+    let formats = training_formats().count();
+    let last_bit = |weighed: &mut Weighed| weighed.values[0] = weighed.values[0].next_up();
+    assert_eq!(caught(last_bit), formats);
+    assert_eq!(caught(|weighed| weighed.values[3] = f32::NAN), formats);
+    assert_eq!(caught(|weighed| weighed.status.bad_bags = 1), formats);
+}
+
+/// The faults do what they are there for: some are skipped, some refuse a batch, and nothing else does.
+#[test]
+fn the_faults_of_training_are_found() {
+    for shape in training_shapes() {
+        let filter = format!("update.s8h32.adagrad.given/{}", shape.name());
+        let (failed, all) = run(&filter, |stage| {
+            let Stage::Update(table, updated) = stage else {
+                return;
+            };
+            let status = updated.status;
+            let refused = status.refuses(shape.bad_input);
+            let same = updated.rows == table.words();
+            let name = shape.name();
+            if name.ends_with(".skip") && shape.shape.rows > 0 {
+                assert!(
+                    status.bad_indices > 0 && status.bad_rows > 0 && !same,
+                    "{name}"
+                );
+            } else if name.ends_with(".skip") {
+                assert!(status.bad_indices > 0, "{name}");
+            } else if name.ends_with(".refuse") || name.ends_with(".offsets") {
+                assert!(refused && same, "{name}: {status:?}");
+            } else {
+                assert!(
+                    !refused && status == training::UpdateStatus::CLEAR,
+                    "{name}"
+                );
+                assert_eq!(same, name.contains(".indices0."), "{name}");
+            }
+        });
+        assert_eq!((failed, all), (0, 1), "{filter}");
+    }
 }
 
 #[test]
@@ -312,6 +488,22 @@ fn the_generator_of_test_data_covers_its_range() {
     assert_eq!(seen, [true; 7]);
     assert_eq!(random.below(0), 0);
     assert!((0..1000).all(|_| random.signed().abs() <= 1.0));
+}
+
+/// Every update, every learning of steps and every gradient of weights has a case per shape.
+#[test]
+fn every_kernel_that_trains_is_in_the_table() {
+    let shapes = training_shapes().len();
+    for spec in UpdateSpec::all() {
+        let count = verify::count(&format!("{}/", spec.label()));
+        assert_eq!(count, shapes, "{}", spec.label());
+    }
+    assert_eq!(verify::count("update."), 120 * shapes);
+    assert_eq!(verify::count("learn."), 6 * 5 * 2 * shapes);
+    assert_eq!(verify::count("weigh."), 12 * shapes);
+    let names: std::collections::BTreeSet<_> =
+        training_shapes().iter().map(|shape| shape.name()).collect();
+    assert_eq!(names.len(), shapes);
 }
 
 /// A weighted max has no case; everything else has one per shape.

@@ -58,7 +58,8 @@ impl Training {
         self.look_up(&self.run.table, batch, batch.indices)
     }
 
-    /// Updates the rows of the batch by the gradient of what [`Training::forward`] gave, `[bags, dim]`.
+    /// Updates the rows of the batch by the gradient of what [`Training::forward`] gave, `[bags, dim]`. A step
+    /// that was staged is dropped, also where the call fails.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] for lengths that do not fit and numbers out of range, [`crate::Error::Unsupported`] for a max;
@@ -69,17 +70,18 @@ impl Training {
         gradient: &[f32],
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
+        self.staged = None;
         let args = self.args(batch, gradient, learning_rate)?;
         let run = &mut self.run;
         let status = update::update(&mut run.table, &mut run.state, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
         run.number += 1;
-        self.staged = None;
         Ok(status)
     }
 
     /// The first half of a step of ALPT: moves the batch's rows by the gradient of [`Training::forward`], in
-    /// scratch; the table stays as it is, the state of the rows' optimizer goes on.
+    /// scratch; the table stays as it is, the state of the rows' optimizer goes on. A step that was staged
+    /// before is dropped, also where the call fails.
     ///
     /// # Errors
     /// As [`Training::backward_update`].
@@ -89,6 +91,7 @@ impl Training {
         gradient: &[f32],
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
+        self.staged = None;
         self.learned()?;
         let args = self.args(batch, gradient, learning_rate)?;
         let run = &mut self.run;
@@ -102,7 +105,8 @@ impl Training {
     /// old steps; `batch` is the same.
     ///
     /// # Errors
-    /// As [`Training::forward`]; [`crate::Error::Unsupported`] where nothing was staged.
+    /// As [`Training::forward`]; [`crate::Error::Unsupported`] where nothing was staged, [`crate::Error::Shape`] for a
+    /// batch of another size.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
         let staged = self.staged(batch)?;
         self.look_up(&staged.packed, batch, &staged.ranks)
@@ -112,7 +116,8 @@ impl Training {
     /// stores the moved rows with them.
     ///
     /// # Errors
-    /// As [`Training::backward_update`]; [`crate::Error::Unsupported`] where nothing was staged.
+    /// As [`Training::backward_update`]; [`crate::Error::Unsupported`] where nothing was staged, [`crate::Error::Shape`] for a
+    /// batch of another size.
     pub fn backward_steps(
         &mut self,
         batch: &Batch<'_>,

@@ -147,6 +147,15 @@ impl<'a> Range<'a> {
         }
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether both hold a byte.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.buffer == other.buffer && self.offset < other.end() && other.offset < self.end()
+    }
+
     fn end(&self) -> u64 {
         self.offset + self.size.get()
     }
@@ -373,7 +382,7 @@ fn check_aliases(bound: &[(&Binding, &Range<'_>)]) -> Result<()> {
                     remedy: "one dispatch cannot read and write one buffer; use another one",
                 });
             }
-            if range.offset < other.end() && other.offset < range.end() {
+            if range.overlaps(other) {
                 return Err(Error::Aliased {
                     argument: range.name,
                     other: other.name,

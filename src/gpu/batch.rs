@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Table;
-use super::arguments::{Dispatch, Range, Work, check_binding_size, missing, read_range};
+use super::arguments::{Dispatch, Range, Work, check_binding_size, read_range};
+use super::chain::{Given, check_overlaps, check_scratch};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::{buffer, filled_buffer};
@@ -35,6 +36,18 @@ pub struct BatchArgs<'a> {
     pub offsets: Option<wgpu::BufferBinding<'a>>,
     /// `[positions]` f32; `None` where the spec is unweighted.
     pub weights: Option<wgpu::BufferBinding<'a>>,
+}
+
+impl<'a> BatchArgs<'a> {
+    /// The ranges of the table and of the batch, by name.
+    pub(super) fn given<'b>(&'b self, rows: &'b wgpu::BufferBinding<'a>) -> [Given<'b, 'a>; 4] {
+        [
+            ("rows", Some(rows)),
+            ("indices", self.indices.as_ref()),
+            ("offsets", self.offsets.as_ref()),
+            ("weights", self.weights.as_ref()),
+        ]
+    }
 }
 
 /// Scratch of updates, for batches of at most so many positions: sorted positions, and a gradient of `dim` f32
@@ -72,7 +85,8 @@ impl Kernels {
         Ok(UpdateBuffers {
             sort: self.sort_buffers(positions)?,
             keys: words("keys", slots)?,
-            occurrences: words("occurrences", 2 * slots)?,
+            // Never less than one, which is the least that can be bound.
+            occurrences: words("occurrences", 2 * slots.max(1))?,
             sums: scratch(self, "sums", sums_bytes)?,
             nothing: words("state", 1)?,
             dim,
@@ -131,7 +145,8 @@ impl Batches {
         })
     }
 
-    /// Binds what finds the rows of a batch, and what puts them in order; nothing for a batch of nothing.
+    /// Binds what finds the rows of a batch that was checked, and what puts them in order; nothing for a batch
+    /// of nothing.
     pub(super) fn bind(
         &self,
         table: &Table,
@@ -152,7 +167,7 @@ impl Batches {
         Ok(dispatches)
     }
 
-    /// Checks a batch, and binds what finds its rows.
+    /// Binds what finds the rows of a batch that was checked.
     pub(super) fn bind_locate(
         &self,
         table: &Table,
@@ -160,37 +175,18 @@ impl Batches {
         args: &BatchArgs<'_>,
         status: &wgpu::BufferBinding<'_>,
     ) -> Result<Vec<Dispatch>> {
-        self.check(table, buffers, args)?;
         let lanes = u64::from(args.positions.max(args.bags));
         if lanes == 0 {
             return Ok(vec![]);
         }
-        let limits = self.kernels.limits();
-        let offsets = match self.spec.pooling {
-            Pooling::None => 0,
-            Pooling::Sum | Pooling::Mean | Pooling::Max => u64::from(args.bags) + 1,
-        };
-        let weights = match self.spec.weighting {
-            Weighting::Unweighted => 0,
-            Weighting::Weighted => args.positions.into(),
-        };
-        // Stands in for what is never read.
-        let unread = Range::whole("totals", buffers.sort.totals());
-        let [indices, offsets, weights] = [
-            ("indices", &args.indices, args.positions.into()),
-            ("offsets", &args.offsets, offsets),
-            ("weights", &args.weights, weights),
-        ]
-        .map(|(name, binding, words)| {
-            read_range(name, binding.as_ref(), 4 * words, &unread, limits)
-        });
+        let [indices, offsets, weights] = self.ranges(buffers, args)?;
         let uniform = self.uniform(args, Pass::Check)?;
         let ranges = [
             table.uniform_range(),
             Range::whole("work", &uniform),
-            indices?,
-            offsets?,
-            weights?,
+            indices,
+            offsets,
+            weights,
             Range::whole("keys", &buffers.keys),
             Range::whole("occurrences", &buffers.occurrences),
             self.status(status)?,
@@ -200,22 +196,51 @@ impl Batches {
         Ok(vec![locate])
     }
 
+    /// The checked ranges of indices, offsets and weights; a stand-in for what is never read.
+    pub(super) fn ranges<'a>(
+        &self,
+        buffers: &'a UpdateBuffers,
+        args: &BatchArgs<'a>,
+    ) -> Result<[Range<'a>; 3]> {
+        let offsets = match self.spec.pooling {
+            Pooling::None => 0,
+            Pooling::Sum | Pooling::Mean | Pooling::Max => u64::from(args.bags) + 1,
+        };
+        let weights = match self.spec.weighting {
+            Weighting::Unweighted => 0,
+            Weighting::Weighted => args.positions.into(),
+        };
+        let unread = Range::whole("totals", buffers.sort.totals());
+        let range = |name, binding: &Option<wgpu::BufferBinding<'a>>, words: u64| {
+            let limits = self.kernels.limits();
+            read_range(name, binding.as_ref(), 4 * words, &unread, limits)
+        };
+        Ok([
+            range("indices", &args.indices, args.positions.into())?,
+            range("offsets", &args.offsets, offsets)?,
+            range("weights", &args.weights, weights)?,
+        ])
+    }
+
     /// Binds what adds up the gradient of every chunk of the sorted batch into `sums`.
+    ///
+    /// Refuses ranges that some dispatch behind it writes, `written`, where they overlap what is read here.
     pub(super) fn bind_sums(
         &self,
         table: &Table,
         (buffers, sums): (&UpdateBuffers, &wgpu::Buffer),
-        args: &BatchArgs<'_>,
-        gradient: Option<&wgpu::BufferBinding<'_>>,
+        (args, gradient): (&BatchArgs<'_>, Option<&wgpu::BufferBinding<'_>>),
+        written: &[&Range<'_>],
     ) -> Result<Dispatch> {
-        let gradient = gradient.ok_or_else(|| missing("gradient"))?;
+        let gradient = self.gradient(table, buffers, (args, gradient))?;
+        self.check_overlaps(buffers, (args, &gradient), written)?;
         let ranges = [
             table.uniform_range(),
             Range::whole("totals", buffers.sort.totals()),
             Range::whole("chunks", buffers.sort.chunks()),
             Range::whole("positions", buffers.sort.positions()),
             Range::whole("occurrences", &buffers.occurrences),
-            self.gradient(table, args, gradient)?,
+            gradient,
             Range::whole("sums", sums),
         ];
         let lanes = u64::from(args.positions) * u64::from(table.desc().dim.div_ceil(4));
@@ -223,15 +248,28 @@ impl Batches {
         Dispatch::new(self.kernels.device(), &self.accumulate, &ranges, work)
     }
 
-    /// The checked range of a gradient `[bags, dim]`.
+    /// Refuses written ranges that overlap each other, or what a batch and its gradient are read from.
+    pub(super) fn check_overlaps(
+        &self,
+        buffers: &UpdateBuffers,
+        (args, gradient): (&BatchArgs<'_>, &Range<'_>),
+        written: &[&Range<'_>],
+    ) -> Result<()> {
+        let [indices, offsets, weights] = self.ranges(buffers, args)?;
+        check_overlaps(written, &[&indices, &offsets, &weights, gradient])
+    }
+
+    /// The checked range of a gradient `[bags, dim]`; a stand-in where there are no bags.
     pub(super) fn gradient<'a>(
         &self,
         table: &Table,
-        args: &BatchArgs<'_>,
-        gradient: &wgpu::BufferBinding<'a>,
+        buffers: &'a UpdateBuffers,
+        (args, gradient): (&BatchArgs<'_>, Option<&wgpu::BufferBinding<'a>>),
     ) -> Result<Range<'a>> {
         let elements = u64::from(args.bags) * u64::from(table.desc().dim);
-        Range::storage("gradient", gradient, 4 * elements, self.kernels.limits())
+        let unread = Range::whole("totals", buffers.sort.totals());
+        let limits = self.kernels.limits();
+        read_range("gradient", gradient, 4 * elements, &unread, limits)
     }
 
     /// The checked range of a status.
@@ -257,8 +295,15 @@ impl Batches {
         &self.kernels
     }
 
-    /// Refuses buffers that are too small or for something else, and ranges that the spec does not read.
-    fn check(&self, table: &Table, buffers: &UpdateBuffers, args: &BatchArgs<'_>) -> Result<()> {
+    /// Refuses buffers that are too small or for something else, ranges that the spec does not read, and those
+    /// of the batch or of `others` that lie in the buffers.
+    pub(super) fn check(
+        &self,
+        table: &Table,
+        buffers: &UpdateBuffers,
+        args: &BatchArgs<'_>,
+        others: &[Given<'_, '_>],
+    ) -> Result<()> {
         self.kernels.check_owner(table)?;
         let shape = |argument, needed: String, got: String| {
             Err(Error::Shape {
@@ -267,6 +312,10 @@ impl Batches {
                 got,
             })
         };
+        if !self.kernels.is(buffers.sort.kernels()) {
+            let needed = "buffers made with these kernels or a clone of them".into();
+            return shape("buffers", needed, "some made with others".into());
+        }
         let dim = table.desc().dim;
         if buffers.dim != dim {
             let needed = format!("buffers for rows of {dim} columns");
@@ -287,7 +336,9 @@ impl Batches {
         if self.spec.weighting == Weighting::Unweighted && args.weights.is_some() {
             return shape("weights", "None where unweighted".into(), "a range".into());
         }
-        Ok(())
+        let scratch = buffers.sort.outputs();
+        check_scratch(&scratch, &args.given(&table.rows()))?;
+        check_scratch(&scratch, others)
     }
 }
 

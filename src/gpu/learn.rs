@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::arguments::{Dispatch, Range, check_table, missing};
+use super::arguments::{Dispatch, Range, check_table};
 use super::batch::{BatchArgs, BatchSpec, Batches, UpdateBuffers, scratch};
+use super::chain::check_scratch;
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
-use super::update::{BoundUpdate, RowArgs, row_passes, row_ranges};
+use super::update::{BoundUpdate, RowArgs, named, row_passes, row_ranges};
 use super::{Table, TableBuffers, TableDesc};
 use crate::shader;
 use crate::training::{BadInput, Granularity, LearnedSteps, Parameters, UpdateSpec};
@@ -175,24 +176,26 @@ impl Learn {
         args: LearnArgs<'_>,
     ) -> Result<BoundUpdate> {
         let scratch = &buffers.update;
-        self.check(table, buffers)?;
+        let rows = RowArgs {
+            optimizer: self.spec.update.optimizer,
+            gradient: args.gradient.as_ref(),
+            state: args.state.as_ref(),
+            state_rows: (table.desc().rows, table.desc().dim),
+            hyper: &args.hyper,
+            status: &args.status,
+        };
+        self.check(table, buffers, (&args.batch, &rows))?;
         let mut dispatches = self
             .batches
             .bind(table, scratch, &args.batch, &args.status)?;
         if args.batch.positions == 0 || table.desc().rows == 0 {
             return Ok(BoundUpdate { dispatches });
         }
+        let mut ranges = row_ranges(&self.batches, table, (scratch, &args.batch), &rows)?;
         let sums = (scratch, &scratch.sums);
-        let gradient = args.gradient.as_ref();
-        dispatches.push(self.batches.bind_sums(table, sums, &args.batch, gradient)?);
-        let rows = RowArgs {
-            optimizer: self.spec.update.optimizer,
-            state: args.state.as_ref(),
-            state_rows: (table.desc().rows, table.desc().dim),
-            hyper: &args.hyper,
-            status: &args.status,
-        };
-        let mut ranges = row_ranges(&self.batches, table, scratch, &rows)?;
+        let read = (&args.batch, rows.gradient);
+        let written = named(&ranges, &["state", "status"]);
+        dispatches.push(self.batches.bind_sums(table, sums, read, &written)?);
         ranges.push(Range::whole("sums", &scratch.sums));
         ranges.push(Range::whole("staged", &buffers.staged_rows));
         let bound = (&ranges[..], &args.batch);
@@ -216,26 +219,31 @@ impl Learn {
         args: LearnArgs<'_>,
     ) -> Result<BoundUpdate> {
         let scratch = &buffers.update;
-        self.check(table, buffers)?;
-        if args.batch.positions == 0 || table.desc().rows == 0 {
-            return Ok(BoundUpdate { dispatches: vec![] });
-        }
-        args.gradient.as_ref().ok_or_else(|| missing("gradient"))?;
-        let sums = (scratch, &buffers.step_sums);
-        let gradient = args.gradient.as_ref();
-        let mut dispatches = vec![self.batches.bind_sums(table, sums, &args.batch, gradient)?];
         let state_rows = match self.spec.learned.granularity {
             Granularity::Row => table.desc().rows,
             Granularity::Table => 1,
         };
         let rows = RowArgs {
             optimizer: self.spec.learned.optimizer,
+            gradient: args.gradient.as_ref(),
             state: args.state.as_ref(),
             state_rows: (state_rows, 1),
             hyper: &args.hyper,
             status: &args.status,
         };
-        let mut ranges = row_ranges(&self.batches, table, scratch, &rows)?;
+        self.check(table, buffers, (&args.batch, &rows))?;
+        // Counts what is wrong with the batch, as the first half did; its order is still there.
+        let mut dispatches = self
+            .batches
+            .bind_locate(table, scratch, &args.batch, &args.status)?;
+        if args.batch.positions == 0 || table.desc().rows == 0 {
+            return Ok(BoundUpdate { dispatches });
+        }
+        let mut ranges = row_ranges(&self.batches, table, (scratch, &args.batch), &rows)?;
+        let sums = (scratch, &buffers.step_sums);
+        let read = (&args.batch, rows.gradient);
+        let written = named(&ranges, &["rows", "state", "status"]);
+        dispatches.push(self.batches.bind_sums(table, sums, read, &written)?);
         ranges.extend([
             Range::whole("sums", &buffers.step_sums),
             Range::whole("moved_values", &scratch.sums),
@@ -274,9 +282,26 @@ impl Learn {
         args.batch.positions.min(table.desc().rows).into()
     }
 
-    fn check(&self, table: &Table, buffers: &LearnBuffers) -> Result<()> {
+    fn check(
+        &self,
+        table: &Table,
+        buffers: &LearnBuffers,
+        (batch, rows): (&BatchArgs<'_>, &RowArgs<'_, '_>),
+    ) -> Result<()> {
         let kernels = self.batches.kernels();
         check_table(kernels, table, self.spec.update.format)?;
-        check_table(kernels, &buffers.staged, self.spec.update.format)
+        let staged = buffers.staged.desc().format;
+        if staged != self.spec.update.format {
+            return Err(Error::Shape {
+                argument: "buffers",
+                needed: format!("buffers for {} rows", self.spec.update.format),
+                got: format!("some for {staged} rows"),
+            });
+        }
+        let given = rows.given();
+        self.batches.check(table, &buffers.update, batch, &given)?;
+        let staged = [("staged", &buffers.staged_rows)];
+        check_scratch(&staged, &batch.given(&table.rows()))?;
+        check_scratch(&staged, &given)
     }
 }

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod batch;
+mod chain;
 mod dequantize;
 mod kernels;
 mod learn;

@@ -171,7 +171,12 @@ impl SortBuffers {
             .sum()
     }
 
-    fn outputs(&self) -> [(&'static str, &wgpu::Buffer); 5] {
+    pub(super) fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// The buffers that the caller can see.
+    pub(super) fn outputs(&self) -> [(&'static str, &wgpu::Buffer); 5] {
         [
             ("positions", &self.positions),
             ("segments", &self.segments),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Table;
 use super::arguments::{Dispatch, Range, Work, check_table, missing};
 use super::batch::{BatchArgs, BatchSpec, Batches, UpdateBuffers, passes};
+use super::chain::Given;
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use crate::shader::{self, HyperUniform};
@@ -85,7 +86,9 @@ impl Update {
     /// # Errors
     /// [`Error::Shape`] for a table of another format or of other kernels, for more positions than `buffers` hold,
     /// and for ranges that the spec does not take or misses; what is wrong with a range;
-    /// [`Error::DeviceLost`].
+    /// [`Error::Aliased`] where a written range shares its buffer with one that the same dispatch reads (`rows`,
+    /// `state` and `status` with `hyper` and `steps`, `status` with `indices`, `offsets` and `weights`), where it
+    /// overlaps any other range, and where a range lies in `buffers`; [`Error::DeviceLost`].
     ///
     /// # Cost
     /// Allocates a bind group for every dispatch, a uniform of 16 bytes for every pass, and what
@@ -98,23 +101,28 @@ impl Update {
     ) -> Result<BoundUpdate> {
         let kernels = self.batches.kernels();
         check_table(kernels, table, self.spec.format)?;
+        let rows = RowArgs {
+            optimizer: self.spec.optimizer,
+            gradient: args.gradient.as_ref(),
+            state: args.state.as_ref(),
+            state_rows: (table.desc().rows, table.desc().dim),
+            hyper: &args.hyper,
+            status: &args.status,
+        };
+        let mut given = rows.given().to_vec();
+        given.push(("steps", args.steps.as_ref()));
+        self.batches.check(table, buffers, &args.batch, &given)?;
         let mut dispatches = self
             .batches
             .bind(table, buffers, &args.batch, &args.status)?;
         if args.batch.positions == 0 || table.desc().rows == 0 {
             return Ok(BoundUpdate { dispatches });
         }
+        let mut ranges = row_ranges(&self.batches, table, (buffers, &args.batch), &rows)?;
         let sums = (buffers, &buffers.sums);
-        let gradient = args.gradient.as_ref();
-        dispatches.push(self.batches.bind_sums(table, sums, &args.batch, gradient)?);
-        let rows = RowArgs {
-            optimizer: self.spec.optimizer,
-            state: args.state.as_ref(),
-            state_rows: (table.desc().rows, table.desc().dim),
-            hyper: &args.hyper,
-            status: &args.status,
-        };
-        let mut ranges = row_ranges(&self.batches, table, buffers, &rows)?;
+        let read = (&args.batch, rows.gradient);
+        let written = named(&ranges, &["rows", "state", "status"]);
+        dispatches.push(self.batches.bind_sums(table, sums, read, &written)?);
         ranges.push(Range::whole("sums", &buffers.sums));
         ranges.extend(self.steps_range(table, args.steps.as_ref())?);
         let segments = u64::from(args.batch.positions.min(table.desc().rows));
@@ -152,6 +160,7 @@ impl Update {
 /// What all kernels that own segments bind.
 pub(super) struct RowArgs<'a, 'b> {
     pub(super) optimizer: Optimizer,
+    pub(super) gradient: Option<&'b wgpu::BufferBinding<'a>>,
     pub(super) state: Option<&'b wgpu::BufferBinding<'a>>,
     /// Rows and columns that the state is of.
     pub(super) state_rows: (u32, u32),
@@ -159,14 +168,34 @@ pub(super) struct RowArgs<'a, 'b> {
     pub(super) status: &'b wgpu::BufferBinding<'a>,
 }
 
+impl<'a, 'b> RowArgs<'a, 'b> {
+    /// The ranges, by name.
+    pub(super) fn given(&self) -> [Given<'b, 'a>; 4] {
+        [
+            ("gradient", self.gradient),
+            ("state", self.state),
+            ("hyper", Some(self.hyper)),
+            ("status", Some(self.status)),
+        ]
+    }
+}
+
+/// The ranges of these names.
+pub(super) fn named<'b, 'a>(ranges: &'b [Range<'a>], names: &[&str]) -> Vec<&'b Range<'a>> {
+    let wanted = |range: &&Range<'_>| names.contains(&range.name());
+    ranges.iter().filter(wanted).collect()
+}
+
 /// The ranges of a kernel that owns segments, without `sums` and those of its own.
 pub(super) fn row_ranges<'a>(
     batches: &Batches,
     table: &'a Table,
-    buffers: &'a UpdateBuffers,
+    (buffers, batch): (&'a UpdateBuffers, &BatchArgs<'_>),
     args: &RowArgs<'a, '_>,
 ) -> Result<Vec<Range<'a>>> {
     let limits = batches.kernels().limits();
+    // As many as the batch can have: all that the buffers hold may be more than the device binds.
+    let segments = u64::from(batch.positions.min(table.desc().rows)) + 1;
     let (rows, dim) = args.state_rows;
     let state_bytes = 4 * u64::from(rows) * u64::from(args.optimizer.state_len(dim));
     let state = match (state_bytes, args.state) {
@@ -186,7 +215,7 @@ pub(super) fn row_ranges<'a>(
         table.uniform_range(),
         Range::uniform("hyper", args.hyper, hyper_bytes, limits)?,
         table.rows_range(),
-        Range::whole("segments", buffers.sort.segments()),
+        Range::own("segments", buffers.sort.segments(), 0, 8 * segments),
         Range::whole("totals", buffers.sort.totals()),
         state,
         batches.status(args.status)?,

@@ -25,7 +25,8 @@ pub struct WeighArgs<'a> {
     pub batch: BatchArgs<'a>,
     /// The gradient of its output, `[bags, dim]` f32.
     pub gradient: Option<wgpu::BufferBinding<'a>>,
-    /// Written: `[positions]` f32; 0 where the index is bad, NaN where the gradient is not finite.
+    /// Written: `[positions]` f32; 0 where the index is bad or the position lies in no bag, NaN where the
+    /// gradient is not finite; all 0 where a bag is bad.
     pub weight_gradient: Option<wgpu::BufferBinding<'a>>,
     /// Written: a [`crate::training::UpdateStatus`] that the caller set to its `CLEAR`.
     pub status: wgpu::BufferBinding<'a>,
@@ -74,7 +75,8 @@ impl Weigh {
     /// Checks every argument and binds them.
     ///
     /// # Errors
-    /// As [`super::Update::bind`].
+    /// As [`super::Update::bind`]; here `weight_gradient` and `status` are written, and share no buffer with `gradient`
+    /// and the table.
     ///
     /// # Cost
     /// Allocates two bind groups and two uniforms of 16 bytes. Compiles, submits and waits for nothing.
@@ -86,6 +88,12 @@ impl Weigh {
     ) -> Result<BoundWeigh> {
         let kernels = self.batches.kernels();
         check_table(kernels, table, self.format)?;
+        let given = [
+            ("gradient", args.gradient.as_ref()),
+            ("weight_gradient", args.weight_gradient.as_ref()),
+            ("status", Some(&args.status)),
+        ];
+        self.batches.check(table, buffers, &args.batch, &given)?;
         let mut dispatches = self
             .batches
             .bind_locate(table, buffers, &args.batch, &args.status)?;
@@ -93,19 +101,26 @@ impl Weigh {
         if positions == 0 {
             return Ok(BoundWeigh { dispatches });
         }
-        let gradient = args.gradient.as_ref().ok_or_else(|| missing("gradient"))?;
+        let read = (&args.batch, args.gradient.as_ref());
+        let gradient = self.batches.gradient(table, buffers, read)?;
         let written = args.weight_gradient.as_ref();
         let written = written.ok_or_else(|| missing("weight_gradient"))?;
-        let uniform = self.batches.uniform(&args.batch, Pass::Check)?;
         let limits = kernels.limits();
+        let written = Range::storage("weight_gradient", written, 4 * positions, limits)?;
+        let status = self.batches.status(&args.status)?;
+        let read = (&args.batch, &gradient);
+        self.batches
+            .check_overlaps(buffers, read, &[&written, &status])?;
+        let uniform = self.batches.uniform(&args.batch, Pass::Check)?;
         let ranges = [
             table.uniform_range(),
             Range::whole("work", &uniform),
             table.rows_range(),
             Range::whole("keys", &buffers.keys),
             Range::whole("occurrences", &buffers.occurrences),
-            self.batches.gradient(table, &args.batch, gradient)?,
-            Range::storage("weight_gradient", written, 4 * positions, limits)?,
+            gradient,
+            written,
+            status,
         ];
         let teams = u64::from(kernels.training_workgroup() / shader::TEAM);
         let work = Work::groups("positions", positions.div_ceil(teams))?;

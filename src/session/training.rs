@@ -183,7 +183,8 @@ impl Training<'_> {
         self.look_up(&self.table, batch, batch.indices)
     }
 
-    /// Updates the rows of the batch by the gradient of what [`Training::forward`] gave, `[bags, dim]`.
+    /// Updates the rows of the batch by the gradient of what [`Training::forward`] gave, `[bags, dim]`. A step
+    /// that was staged is dropped, also where the call fails.
     ///
     /// # Errors
     /// [`Error::Shape`] for lengths that do not fit and numbers out of range, [`Error::Unsupported`] for a max;
@@ -195,6 +196,7 @@ impl Training<'_> {
         gradient: &[f32],
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
+        self.staged = None;
         let step = self.step(learning_rate)?;
         let spec = self.spec.update_spec(self.table.desc().format);
         let uploaded = self.upload(batch, gradient)?;
@@ -213,12 +215,12 @@ impl Training<'_> {
         let bound = update.bind(&self.table, &scratch, args)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
         self.number += 1;
-        self.staged = None;
         Ok(status)
     }
 
     /// The first half of a step of ALPT: moves the batch's rows by the gradient of [`Training::forward`], in
-    /// scratch; the table stays as it is, the state of the rows' optimizer goes on.
+    /// scratch; the table stays as it is, the state of the rows' optimizer goes on. A step that was staged
+    /// before is dropped, also where the call fails.
     ///
     /// # Errors
     /// As [`Training::backward_update`].
@@ -228,12 +230,12 @@ impl Training<'_> {
         gradient: &[f32],
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
+        self.staged = None;
         let spec = self.learn_spec()?;
         let step = self.step(learning_rate)?;
         let hyper = HyperUniform::new(spec.update.optimizer, &step)?;
         let uploaded = self.upload(batch, gradient)?;
         self.scratch(batch)?;
-        self.staged = None;
         let learn = self.session.kernels.learn(spec, batch_spec(batch))?;
         let args = self.learn_args(batch, &uploaded, self.state_binding());
         let bound = learn.bind_stage(&self.table, self.learn_buffers()?, args)?;
@@ -247,7 +249,8 @@ impl Training<'_> {
     /// old steps; `batch` is the same.
     ///
     /// # Errors
-    /// As [`Training::forward`]; [`Error::Unsupported`] where nothing was staged.
+    /// As [`Training::forward`]; [`Error::Unsupported`] where nothing was staged, [`Error::Shape`] for a
+    /// batch of another size.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
         StagedShape::check(self.staged, batch)?;
         let buffers = self.learn_buffers()?;
@@ -260,7 +263,8 @@ impl Training<'_> {
     /// stores the moved rows with them.
     ///
     /// # Errors
-    /// As [`Training::backward_update`]; [`Error::Unsupported`] where nothing was staged.
+    /// As [`Training::backward_update`]; [`Error::Unsupported`] where nothing was staged, [`Error::Shape`] for a
+    /// batch of another size.
     pub fn backward_steps(
         &mut self,
         batch: &Batch<'_>,
@@ -287,7 +291,7 @@ impl Training<'_> {
     }
 
     /// The gradient of every weight, `[indices]`; 0 where the index is bad, NaN where the gradient of the bag
-    /// is not finite. Takes the scratch of a step that was staged, which has to begin anew.
+    /// is not finite. A step that was staged stays so.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Unsupported`], [`Error::Offsets`], and unless skipped
@@ -296,9 +300,7 @@ impl Training<'_> {
         let uploaded = self.upload(batch, gradient)?;
         let format = self.table.desc().format;
         let weigh = self.session.kernels.weigh(format, batch.pooling)?;
-        let scratch = self.scratch(batch)?.update.clone();
-        // A step that was staged lies in the same scratch.
-        self.staged = None;
+        let scratch = self.scratch_beside_staged(batch)?;
         let bytes = 4 * batch.indices.len() as u64;
         let written = self.session.buffer("weight_gradient", bytes)?;
         let args = WeighArgs {
@@ -404,8 +406,9 @@ impl Training<'_> {
         Ok(uploaded)
     }
 
-    /// Scratch for the batch; made anew where it is too small.
+    /// Scratch for the batch; made anew where it is too small. A step that was staged lay in it and is lost.
     fn scratch(&mut self, batch: &Batch<'_>) -> Result<&Scratch> {
+        self.staged = None;
         let positions = batch.indices.len() as u32;
         let desc = self.table.desc();
         let too_small = match &self.scratch {
@@ -432,6 +435,22 @@ impl Training<'_> {
             });
         }
         self.scratch.as_ref().ok_or_else(nothing_staged)
+    }
+
+    /// Scratch for what leaves a staged step alone: of its own where the run's would have to be made anew.
+    fn scratch_beside_staged(&mut self, batch: &Batch<'_>) -> Result<UpdateBuffers> {
+        if self.staged.is_none() {
+            return Ok(self.scratch(batch)?.update.clone());
+        }
+        let positions = batch.indices.len() as u32;
+        let known = self.scratch.as_ref().map(|scratch| &scratch.update);
+        match known.filter(|buffers| buffers.capacity() >= positions) {
+            Some(buffers) => Ok(buffers.clone()),
+            None => {
+                let dim = self.table.desc().dim;
+                self.session.kernels.update_buffers(positions, dim)
+            }
+        }
     }
 
     fn learn_buffers(&self) -> Result<&LearnBuffers> {

@@ -196,6 +196,7 @@ const WEIGH_BINDINGS: &[Binding] = &[
     binding(4, "occurrences", Access::Read),
     binding(5, "gradient", Access::Read),
     binding(6, "weight_gradient", Access::ReadWrite),
+    binding(7, "status", Access::ReadWrite),
 ];
 
 /// The bindings of a kernel that owns segments, with those of its own.

@@ -257,9 +257,11 @@ impl UpdateStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct UpdateStatus {
-    /// Positions in bags whose index is not a row of the table.
+    /// Positions in bags whose index is not a row of the table. Of no meaning where a bag is bad: bags may
+    /// overlap then, and which of them a position is counted in depends on the device.
     pub bad_indices: u32,
-    /// Position in `indices` of the first of them; `u32::MAX` where there is none.
+    /// Position in `indices` of the first of them; `u32::MAX` where there is none. Of no meaning where a bag
+    /// is bad.
     pub first_position: u32,
     /// Bags whose offsets decrease or pass the end; such a batch changes nothing.
     pub bad_bags: u32,

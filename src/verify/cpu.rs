@@ -2,8 +2,10 @@
 
 use super::compare::Outcome;
 use super::shapes::Batch;
+use super::training::{self, Learned, Updated, Weighed};
 use super::{Engine, Lookup, Quantized, reference_args};
 use crate::reference::quantize::Solver;
+use crate::reference::{StepArgs, UpdateArgs};
 use crate::{Format, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Result, cpu};
 
 /// The kernels on the CPU.
@@ -53,5 +55,32 @@ impl Engine for CpuEngine {
 
     fn dequantize(&self, table: &PackedTable) -> Result<(Vec<f32>, Outcome)> {
         Ok((cpu::dequantize(table), Outcome::PASS))
+    }
+
+    fn update(&self, table: PackedTable, state: &[f32], args: UpdateArgs<'_>) -> Result<Updated> {
+        training::update_by(cpu::update, table, state, args)
+    }
+
+    fn learn(
+        &self,
+        table: PackedTable,
+        states: [&[f32]; 2],
+        halves: (UpdateArgs<'_>, StepArgs<'_>),
+    ) -> Result<Learned> {
+        training::learn_by((cpu::stage, cpu::learn_steps), table, states, halves)
+    }
+
+    fn weigh(
+        &self,
+        table: &PackedTable,
+        batch: &crate::training::Batch<'_>,
+        gradient: &[f32],
+    ) -> Result<Weighed> {
+        let (values, status) = cpu::weight_gradient(table, batch, gradient)?;
+        Ok(Weighed {
+            values,
+            status,
+            guards: Outcome::PASS,
+        })
     }
 }

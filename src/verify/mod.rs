@@ -8,6 +8,7 @@ mod cpu;
 #[cfg(feature = "session")]
 mod gpu;
 pub mod shapes;
+pub mod training;
 
 pub use cpu::CpuEngine;
 #[cfg(feature = "session")]
@@ -15,9 +16,10 @@ pub use gpu::GpuEngine;
 
 use compare::Outcome;
 use shapes::{Batch, Faults, Shape};
+use training::{Learned, Updated, Weighed};
 
 use crate::reference::quantize::Solver;
-use crate::reference::{self, quantize_row};
+use crate::reference::{self, StepArgs, UpdateArgs, quantize_row};
 use crate::shader;
 use crate::{
     Format, LookupSpec, LookupStatus, Method, PackedTable, Pooling, QuantizeSpec, QuantizeStatus,
@@ -62,6 +64,35 @@ pub trait Engine {
     /// # Errors
     /// Whatever the device refuses.
     fn dequantize(&self, table: &Self::Table) -> Result<(Vec<f32>, Outcome)>;
+
+    /// Updates a table by a batch; `state` is `[rows, state_len]`.
+    ///
+    /// # Errors
+    /// Whatever the device refuses; a batch that is refused is none.
+    fn update(&self, table: Self::Table, state: &[f32], args: UpdateArgs<'_>) -> Result<Updated>;
+
+    /// Learns the steps of a table by both halves of a step of ALPT, the second unless the first is refused;
+    /// `states` are those of the rows' optimizer and of the steps'.
+    ///
+    /// # Errors
+    /// Whatever the device refuses; a batch that is refused is none.
+    fn learn(
+        &self,
+        table: Self::Table,
+        states: [&[f32]; 2],
+        halves: (UpdateArgs<'_>, StepArgs<'_>),
+    ) -> Result<Learned>;
+
+    /// The gradient of a batch's weights.
+    ///
+    /// # Errors
+    /// Whatever the device refuses; a batch that is refused is none.
+    fn weigh(
+        &self,
+        table: &Self::Table,
+        batch: &crate::training::Batch<'_>,
+        gradient: &[f32],
+    ) -> Result<Weighed>;
 }
 
 /// What an engine's lookup gave.
@@ -106,7 +137,7 @@ pub fn count(filter: &str) -> usize {
             .filter(|label| selected(label, shape, filter))
             .count()
     };
-    shapes.iter().map(cases).sum()
+    shapes.iter().map(cases).sum::<usize>() + training::count(filter)
 }
 
 /// Runs every case whose name, `label/shape`, contains `filter`, and hands each to `done`.
@@ -124,7 +155,7 @@ pub fn run<E: Engine>(engine: &E, filter: &str, mut done: impl FnMut(Case)) -> R
             }
         }
     }
-    Ok(())
+    training::run(engine, filter, &mut done)
 }
 
 fn selected(label: &str, shape: &Shape, filter: &str) -> bool {

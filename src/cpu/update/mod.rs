@@ -177,7 +177,7 @@ pub fn learn_steps(
     let format = table.format();
     let constants = UpdateStep {
         learning_rate: args.learning_rate,
-        weight_decay: 0.0,
+        weight_decay: args.learned.weight_decay,
         ..step
     }
     .constants(args.learned.optimizer)?;

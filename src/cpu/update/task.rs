@@ -8,7 +8,7 @@ use super::occurrences::Segment;
 use crate::training::UpdateStatus;
 
 /// Columns that are worth a task of their own.
-const SMALLEST: usize = 1 << 15;
+const SMALLEST: usize = 1 << 14;
 
 /// How many segments make a task: enough to be worth it, few enough to keep all cores busy to the end.
 pub(super) fn segments_per_task(segments: usize, dim: usize) -> usize {

@@ -1,68 +1,31 @@
 //! The kernels on a GPU as a device under test: every range lies in the middle of a larger buffer,
 //! outputs are poisoned, and sentinels stand on both sides of what is written.
 
+mod arena;
+mod training;
+
 use half::f16;
 
-use super::compare::{Fill, Outcome, guards};
+use self::arena::Arena;
+use super::compare::{Fill, Outcome};
 use super::shapes::Batch;
+use super::training::{Learned, Updated, Weighed};
 use super::{Engine, Lookup, Quantized};
 use crate::gpu::{
     BlocksBuffer, Counts, DequantizeArgs, LookupArgs, QuantizeArgs, Table, TableBuffers, TableDesc,
 };
 use crate::reference::quantize::Solver;
+use crate::reference::{StepArgs, UpdateArgs};
 use crate::table::rows_of;
 use crate::{
     Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
     QuantizeStatus, Result, Session, Weighting,
 };
 
-/// Words of sentinel on both sides of a written range; with the alignment of any device.
-const GUARD_WORDS: usize = 64;
-
 /// The kernels on a session's device.
 #[derive(Clone, Copy, Debug)]
 pub struct GpuEngine<'a> {
     session: &'a Session,
-}
-
-/// A buffer of several ranges, each aligned and with guards on both sides.
-#[derive(Default)]
-struct Arena {
-    words: Vec<u32>,
-}
-
-/// Where a range lies in its arena.
-#[derive(Clone)]
-struct Place(std::ops::Range<usize>);
-
-impl Arena {
-    fn push(&mut self, contents: &[u32]) -> Place {
-        self.words.extend([Fill::Sentinel.word(); GUARD_WORDS]);
-        let start = self.words.len();
-        self.words.extend(contents);
-        let end = self.words.len();
-        let padded = end.next_multiple_of(GUARD_WORDS) + GUARD_WORDS;
-        self.words.resize(padded, Fill::Sentinel.word());
-        Place(start..end)
-    }
-}
-
-impl Place {
-    /// The range in a buffer; `None` where it is empty.
-    fn of<'a>(&self, buffer: &'a wgpu::Buffer) -> Option<wgpu::BufferBinding<'a>> {
-        Some(wgpu::BufferBinding {
-            buffer,
-            offset: 4 * self.0.start as u64,
-            size: Some(std::num::NonZeroU64::new(4 * self.0.len() as u64)?),
-        })
-    }
-
-    /// What the range holds and what its guards found.
-    fn check<'a>(&self, memory: &'a [u32]) -> (&'a [u32], Outcome) {
-        let around = self.0.start - GUARD_WORDS..self.0.end + GUARD_WORDS;
-        let inner = GUARD_WORDS..GUARD_WORDS + self.0.len();
-        (&memory[self.0.clone()], guards(&memory[around], inner))
-    }
 }
 
 impl<'a> GpuEngine<'a> {
@@ -73,7 +36,7 @@ impl<'a> GpuEngine<'a> {
 
     fn upload_arena(&self, arena: &Arena) -> Result<wgpu::Buffer> {
         self.session
-            .filled("arena", bytemuck::cast_slice(&arena.words))
+            .filled("arena", bytemuck::cast_slice(arena.words()))
     }
 }
 
@@ -141,7 +104,7 @@ impl Engine for GpuEngine<'_> {
         self.session.submit(|pass| bound.record(pass))?;
         let memory = self
             .session
-            .read(&written, 0, 4 * outputs.words.len() as u64)?;
+            .read(&written, 0, 4 * outputs.words().len() as u64)?;
         let (words, output_guards) = output.check(&memory);
         let (status, status_guards) = status.check(&memory);
         let mut values: Vec<f32> = match spec.output {
@@ -210,14 +173,14 @@ impl Engine for GpuEngine<'_> {
         self.session.submit(|pass| bound.record(pass))?;
         let memory = self
             .session
-            .read(&written, 0, 4 * outputs.words.len() as u64)?;
+            .read(&written, 0, 4 * outputs.words().len() as u64)?;
         let (status, status_guards) = status.check(&memory);
         let rows_guards = match rows {
             0 => Outcome::PASS,
             _ => packed.check(&memory).1,
         };
         Ok(Quantized {
-            words: memory[packed.0][..words].to_vec(),
+            words: memory[packed.words()][..words].to_vec(),
             status: bytemuck::pod_read_unaligned(bytemuck::cast_slice(status)),
             guards: rows_guards.and(status_guards),
         })
@@ -239,12 +202,34 @@ impl Engine for GpuEngine<'_> {
         self.session.submit(|pass| bound.record(pass))?;
         let memory = self
             .session
-            .read(&written, 0, 4 * outputs.words.len() as u64)?;
+            .read(&written, 0, 4 * outputs.words().len() as u64)?;
         let (words, guards) = values.check(&memory);
         Ok((
             words.iter().map(|word| f32::from_bits(*word)).collect(),
             guards,
         ))
+    }
+
+    fn update(&self, table: Table, state: &[f32], args: UpdateArgs<'_>) -> Result<Updated> {
+        training::update(self.session, &table, state, args)
+    }
+
+    fn learn(
+        &self,
+        table: Table,
+        states: [&[f32]; 2],
+        halves: (UpdateArgs<'_>, StepArgs<'_>),
+    ) -> Result<Learned> {
+        training::learn(self.session, &table, states, halves)
+    }
+
+    fn weigh(
+        &self,
+        table: &Table,
+        batch: &crate::training::Batch<'_>,
+        gradient: &[f32],
+    ) -> Result<Weighed> {
+        training::weigh(self.session, table, batch, gradient)
     }
 }
 
