@@ -1,6 +1,7 @@
 //! The `qembed-ctr` command.
 
 mod args;
+mod configuration;
 mod data;
 mod device;
 mod embedding;
@@ -8,9 +9,12 @@ mod experiment;
 mod failure;
 mod measure;
 mod model;
+mod one_thread;
+mod outcome;
 mod random;
 mod report;
 mod terminal;
+mod threads;
 mod training;
 
 use std::io::Write as _;
@@ -20,16 +24,22 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Arguments, DataChoice};
+use configuration::configurations;
 use data::{Samples, movielens, synthetic};
 use device::Device;
-use experiment::{Experiment, Outcome, configurations};
+use experiment::Experiment;
 use failure::{Failure, Result};
+use outcome::Outcome;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let terminal = Terminal;
+    let mut terminal = Terminal::plain();
     let ended = match Arguments::try_parse() {
-        Ok(args) => run(&args, &terminal),
+        Ok(args) => {
+            one_thread::begin();
+            terminal = Terminal::quiet();
+            run(&args, &terminal)
+        }
         Err(error) if !error.use_stderr() => terminal.print(error.render().to_string().trim_end()),
         Err(error) => Err(Failure::from(error)),
     };
@@ -82,16 +92,29 @@ fn train(
     device: &Device,
     terminal: &Terminal,
 ) -> Result<Vec<Outcome>> {
-    let configurations = configurations(args);
     let experiment = Experiment::new(args, samples, device);
-    let bar = terminal.progress(configurations.len() as u64 * u64::from(args.seeds));
-    let outcomes = configurations.into_iter().map(|configuration| {
+    let configurations = configurations(args);
+    let seeds = 0..u64::from(args.seeds);
+    let jobs = configurations
+        .iter()
+        .flat_map(|one| seeds.clone().map(|seed| (*one, seed)));
+    let jobs: Vec<_> = jobs.collect();
+    let bar = terminal.progress(jobs.len() as u64);
+    let runs = threads::each(&jobs, args.threads(), |&(configuration, seed)| {
         bar.set_message(configuration.to_string());
-        experiment.run(configuration, &bar)
+        let run = experiment.run(configuration, seed);
+        bar.inc(1);
+        run
     });
-    let outcomes = outcomes.collect::<Result<_>>()?;
+    let runs = runs?;
     bar.finish_and_clear();
-    Ok(outcomes)
+    let of_seeds = runs.chunks(args.seeds as usize);
+    let outcomes = configurations.into_iter().zip(of_seeds);
+    let outcomes = outcomes.map(|(configuration, runs)| Outcome {
+        configuration,
+        runs: runs.to_vec(),
+    });
+    Ok(outcomes.collect())
 }
 
 /// What was trained on what, in a sentence.
