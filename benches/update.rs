@@ -1,17 +1,20 @@
-//! Updates of a batch of 4096 bags of 32 rows against a copy of as many bytes, on the CPU. Every answer is checked
-//! first, on a smaller table.
+//! Updates of a batch of 4096 bags of 32 rows against a copy of as many bytes, on the CPU and on the GPU. Every
+//! answer is checked first, on a smaller table.
 
 mod common;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use qembed::gpu::{self, BatchArgs, BatchSpec};
 use qembed::philox::RandomKey;
 use qembed::reference::{self, UpdateArgs};
+use qembed::shader::HyperUniform;
 use qembed::training::{
     BadInput, Batch, Optimizer, Parameters, Rounding, UpdateSpec, UpdateStatus, UpdateStep,
 };
 use qembed::verify::shapes::Random;
-use qembed::{Bits, Format, Method, PackedTable, Params, Pooling, cpu};
+use qembed::wgpu::{self, BufferUsages};
+use qembed::{Bits, Format, Method, PackedTable, Params, Pooling, Session, Weighting, cpu};
 
 const BAGS: u32 = 4096;
 const BAG_LENGTH: u32 = 32;
@@ -118,21 +121,97 @@ fn state_len(spec: UpdateSpec, rows: u32, dim: u32) -> usize {
 }
 
 /// The same batch by the reference, on a table of fewer rows.
-fn check(spec: UpdateSpec, dim: u32, indices: Indices) {
+fn check(session: Option<&Session>, spec: UpdateSpec, dim: u32, indices: Indices) {
     const ROWS: u32 = 1024;
     let owned = Owned::new(indices(ROWS), dim);
-    let mut table = table(spec.format, ROWS, dim);
-    let mut state = vec![0.0; state_len(spec, ROWS, dim)];
+    let table = table(spec.format, ROWS, dim);
+    let state = vec![0.0; state_len(spec, ROWS, dim)];
     let (mut expected, mut expected_state) = (table.clone(), state.clone());
     let args = owned.args(spec);
-    let status = cpu::update(&mut table, &mut state, args).unwrap();
-    assert_eq!(status, UpdateStatus::CLEAR, "{}", spec.label());
     reference::update(&mut expected, &mut expected_state, args).unwrap();
-    assert!(
-        table == expected && state == expected_state,
-        "{}",
-        spec.label()
-    );
+
+    let (mut got, mut got_state) = (table.clone(), state.clone());
+    let status = cpu::update(&mut got, &mut got_state, args).unwrap();
+    assert_eq!(status, UpdateStatus::CLEAR, "{}", spec.label());
+    let same = got == expected && got_state == expected_state;
+    assert!(same, "{} on the CPU", spec.label());
+
+    if let Some(session) = session {
+        let device = Device::new(session, &owned, spec, &table);
+        common::timed(session, 1, |pass| device.bound.record(pass));
+        let status = common::read(session, &device.status);
+        assert_eq!(status, words(&UpdateStatus::CLEAR), "{}", spec.label());
+        let rows = common::read(session, device.table.rows().buffer);
+        let state = device.state.as_ref();
+        let state = state.map_or(vec![], |state| common::read(session, state));
+        let expected_state: Vec<u32> = expected_state.iter().map(|x| x.to_bits()).collect();
+        let same = rows == expected.words() && state == expected_state;
+        assert!(same, "{} on the GPU", spec.label());
+    }
+}
+
+fn words(status: &UpdateStatus) -> &[u32] {
+    bytemuck::cast_slice(bytemuck::bytes_of(status))
+}
+
+/// An update on the GPU, ready to be recorded.
+struct Device {
+    table: gpu::Table,
+    state: Option<wgpu::Buffer>,
+    status: wgpu::Buffer,
+    bound: gpu::BoundUpdate,
+}
+
+impl Device {
+    fn new(session: &Session, owned: &Owned, spec: UpdateSpec, table: &PackedTable) -> Self {
+        let kernels = session.kernels();
+        let filled = |words: &[u32]| common::filled(session, bytemuck::cast_slice(words));
+        let (indices, offsets) = (filled(&owned.indices), filled(&owned.offsets));
+        let gradient = filled(bytemuck::cast_slice(&owned.gradient));
+        let status = filled(words(&UpdateStatus::CLEAR));
+        let state_len = state_len(spec, table.rows(), owned.dim);
+        let state = (state_len > 0).then(|| filled(&vec![0; state_len]));
+        let step = owned.args(spec).step;
+        let hyper = session.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: size_of::<HyperUniform>() as u64,
+            usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let numbers = HyperUniform::new(spec.optimizer, &step).unwrap();
+        let queue = session.queue();
+        queue.write_buffer(&hyper, 0, bytemuck::bytes_of(&numbers));
+        let table = session.upload(table).unwrap();
+        let positions = owned.indices.len() as u32;
+        let buffers = kernels.update_buffers(positions, owned.dim).unwrap();
+        let batch = BatchSpec {
+            pooling: Pooling::Sum,
+            weighting: Weighting::Unweighted,
+        };
+        let args = gpu::UpdateArgs {
+            batch: BatchArgs {
+                bags: owned.offsets.len() as u32 - 1,
+                positions,
+                indices: Some(indices.as_entire_buffer_binding()),
+                offsets: Some(offsets.as_entire_buffer_binding()),
+                weights: None,
+            },
+            gradient: Some(gradient.as_entire_buffer_binding()),
+            state: state.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
+            steps: None,
+            hyper: hyper.as_entire_buffer_binding(),
+            status: status.as_entire_buffer_binding(),
+            bad_input: step.bad_input,
+        };
+        let update = kernels.update(spec, batch).unwrap();
+        let bound = update.bind(&table, &buffers, args).unwrap();
+        Self {
+            table,
+            state,
+            status,
+            bound,
+        }
+    }
 }
 
 fn table(format: Format, rows: u32, dim: u32) -> PackedTable {
@@ -140,23 +219,31 @@ fn table(format: Format, rows: u32, dim: u32) -> PackedTable {
     PackedTable::quantize(&values, dim as usize, format, Method::Absmax).unwrap()
 }
 
-/// Every device's update by a batch, and the copy.
+/// Every device's update by a batch, each beside a copy of its own.
 fn devices(
     criterion: &mut Criterion,
-    name: &str,
-    spec: UpdateSpec,
-    owned: &Owned,
-    table: &PackedTable,
+    session: Option<&Session>,
+    (name, spec): (&str, UpdateSpec),
+    (owned, table): (&Owned, &PackedTable),
 ) {
     let label = format!("{}/dim{}/{name}", spec.label(), owned.dim);
-    let mut group = criterion.benchmark_group(label);
+    let moved_bytes = owned.moved_bytes(spec);
+    let mut group = criterion.benchmark_group(&label);
     group.throughput(Throughput::ElementsAndBytes {
         elements: owned.distinct(),
-        bytes: owned.moved_bytes(spec),
+        bytes: moved_bytes,
     });
     on_the_cpu(&mut group, spec, owned, table.clone());
-    common::host_copy(&mut group, owned.moved_bytes(spec));
+    common::host_copy(&mut group, moved_bytes);
     group.finish();
+    if let Some(session) = session {
+        let mut group = criterion.benchmark_group(format!("{label}/gpu"));
+        let device = Device::new(session, owned, spec, table);
+        common::beside_a_copy(&mut group, session, moved_bytes, |pass| {
+            device.bound.record(pass);
+        });
+        group.finish();
+    }
 }
 
 fn on_the_cpu(
@@ -172,6 +259,8 @@ fn on_the_cpu(
 }
 
 fn update(criterion: &mut Criterion) {
+    let session = common::session();
+    let session = session.as_ref();
     let batches: [(&str, Indices); 2] = [("distinct", distinct), ("zipf", zipf)];
     for dim in [16, 64, 128] {
         let batches = batches.map(|(name, indices)| {
@@ -191,8 +280,8 @@ fn update(criterion: &mut Criterion) {
                         optimizer,
                         parameters: Parameters::Frozen,
                     };
-                    check(spec, dim, *indices);
-                    devices(criterion, name, spec, owned, &table);
+                    check(session, spec, dim, *indices);
+                    devices(criterion, session, (*name, spec), (owned, &table));
                 }
             }
         }

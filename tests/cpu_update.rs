@@ -542,7 +542,6 @@ fn learned_steps_have_the_bits_of_the_reference() {
                         let learned = LearnedSteps {
                             optimizer,
                             gradient_scale: scales[random.below(4) as usize],
-                            weight_decay: [0.0, 0.02][random.below(2) as usize],
                             boundary,
                             granularity,
                             weight_decay: [0.0, 0.01, 1e-30][random.below(3) as usize],

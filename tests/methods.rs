@@ -568,7 +568,7 @@ fn steps_that_are_none_are_refused() {
     }
     assert_eq!(
         refused(halves, &[1.0, 1.0, 1e-8]).to_string(),
-        "row 2: an f16 header cannot hold the step 1e-8; steps are positive and finite"
+        "row 2: 1e-8 is no step of an f16 header; steps are positive and finite, no subnormal f32"
     );
     assert_eq!(
         refused(format, &[1.0, 1.0]).to_string(),
