@@ -12,7 +12,7 @@ use crate::model::Model;
 
 /// Trains click-through models whose embedding table lies in qembed, and compares ways to train it.
 #[derive(Debug, Parser)]
-#[command(name = "qembed-ctr", version, arg_required_else_help = true)]
+#[command(name = "qembed-ctr", version)]
 pub struct Arguments {
     /// Samples to train on
     #[arg(long, value_enum)]
@@ -21,7 +21,12 @@ pub struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "deepfm")]
     pub model: Vec<Model>,
     /// Ways to train the table, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Method::ALL)]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "fp32,lpt-nearest,lpt-stochastic,alpt"
+    )]
     pub methods: Vec<Method>,
     /// Bits per value, separated by commas: 2, 4 or 8; fp32 has none of them
     #[arg(long, value_parser = parse_bits, value_delimiter = ',', default_value = "8,4,2")]
@@ -76,13 +81,13 @@ pub enum DataChoice {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct SyntheticArguments {
     /// Synthetic samples
-    #[arg(long, value_parser = clap::value_parser!(u32).range(100..), default_value = "40000")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100..), default_value = "20000")]
     samples: u32,
     /// Fields of a synthetic sample
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), default_value = "6")]
     fields: u32,
     /// Rows of the synthetic table, over all fields
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "3000")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "2000")]
     rows: u32,
 }
 

@@ -54,12 +54,8 @@ fn main() -> ExitCode {
 
 /// Trains everything, once its outputs are known to be writable.
 fn run(args: &Arguments, terminal: &Terminal) -> Result<()> {
-    let outputs: Vec<&Path> = [Some(&args.json), args.html.as_ref()]
-        .into_iter()
-        .flatten()
-        .map(AsRef::as_ref)
-        .collect();
-    for output in &outputs {
+    refuse_one_file_twice(args)?;
+    for output in [Some(&args.json), args.html.as_ref()].into_iter().flatten() {
         qembed::io::check_writable(output)?;
     }
     let samples = samples(args, terminal)?;
@@ -73,6 +69,22 @@ fn run(args: &Arguments, terminal: &Terminal) -> Result<()> {
         )?;
     }
     terminal.print(&report::text(&outcomes))
+}
+
+/// The second file would replace the first.
+fn refuse_one_file_twice(args: &Arguments) -> Result<()> {
+    let place = |path: &Path| {
+        let known = path.canonicalize();
+        known.or_else(|_| std::path::absolute(path)).ok()
+    };
+    match &args.html {
+        Some(html) if place(html) == place(&args.json) => {
+            let path = html.display();
+            let message = format!("{path}: is both --json and --html; choose another for one");
+            Err(Failure::Usage(message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn samples(args: &Arguments, terminal: &Terminal) -> Result<Samples> {

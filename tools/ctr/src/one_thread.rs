@@ -14,7 +14,10 @@ pub fn begin() {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    if VARIABLES.iter().any(|name| std::env::var_os(name).is_some()) {
+    if VARIABLES
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+    {
         return;
     }
     if let Ok(program) = std::env::current_exe() {
