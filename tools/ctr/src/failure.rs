@@ -43,7 +43,7 @@ impl fmt::Display for Failure {
 
 impl From<qembed::Error> for Failure {
     fn from(error: qembed::Error) -> Self {
-        Self::Failed(format!("the table: {error}"))
+        Self::Failed(error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `qembed-ctr` command.
 
 mod args;
+mod configuration;
 mod data;
 mod device;
 mod embedding;
@@ -8,9 +9,12 @@ mod experiment;
 mod failure;
 mod measure;
 mod model;
+mod one_thread;
+mod outcome;
 mod random;
 mod report;
 mod terminal;
+mod threads;
 mod training;
 
 use std::io::Write as _;
@@ -20,16 +24,22 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Arguments, DataChoice};
+use configuration::configurations;
 use data::{Samples, movielens, synthetic};
 use device::Device;
-use experiment::{Experiment, Outcome, configurations};
+use experiment::Experiment;
 use failure::{Failure, Result};
+use outcome::Outcome;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let terminal = Terminal;
+    let mut terminal = Terminal::plain();
     let ended = match Arguments::try_parse() {
-        Ok(args) => run(&args, &terminal),
+        Ok(args) => {
+            one_thread::begin();
+            terminal = Terminal::quiet();
+            run(&args, &terminal)
+        }
         Err(error) if !error.use_stderr() => terminal.print(error.render().to_string().trim_end()),
         Err(error) => Err(Failure::from(error)),
     };
@@ -44,12 +54,8 @@ fn main() -> ExitCode {
 
 /// Trains everything, once its outputs are known to be writable.
 fn run(args: &Arguments, terminal: &Terminal) -> Result<()> {
-    let outputs: Vec<&Path> = [Some(&args.json), args.html.as_ref()]
-        .into_iter()
-        .flatten()
-        .map(AsRef::as_ref)
-        .collect();
-    for output in &outputs {
+    refuse_one_file_twice(args)?;
+    for output in [Some(&args.json), args.html.as_ref()].into_iter().flatten() {
         qembed::io::check_writable(output)?;
     }
     let samples = samples(args, terminal)?;
@@ -63,6 +69,22 @@ fn run(args: &Arguments, terminal: &Terminal) -> Result<()> {
         )?;
     }
     terminal.print(&report::text(&outcomes))
+}
+
+/// The second file would replace the first.
+fn refuse_one_file_twice(args: &Arguments) -> Result<()> {
+    let place = |path: &Path| {
+        let known = path.canonicalize();
+        known.or_else(|_| std::path::absolute(path)).ok()
+    };
+    match &args.html {
+        Some(html) if place(html) == place(&args.json) => {
+            let path = html.display();
+            let message = format!("{path}: is both --json and --html; choose another for one");
+            Err(Failure::Usage(message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn samples(args: &Arguments, terminal: &Terminal) -> Result<Samples> {
@@ -82,16 +104,29 @@ fn train(
     device: &Device,
     terminal: &Terminal,
 ) -> Result<Vec<Outcome>> {
-    let configurations = configurations(args);
     let experiment = Experiment::new(args, samples, device);
-    let bar = terminal.progress(configurations.len() as u64 * u64::from(args.seeds));
-    let outcomes = configurations.into_iter().map(|configuration| {
+    let configurations = configurations(args);
+    let seeds = 0..u64::from(args.seeds);
+    let jobs = configurations
+        .iter()
+        .flat_map(|one| seeds.clone().map(|seed| (*one, seed)));
+    let jobs: Vec<_> = jobs.collect();
+    let bar = terminal.progress(jobs.len() as u64);
+    let runs = threads::each(&jobs, args.threads(), |&(configuration, seed)| {
         bar.set_message(configuration.to_string());
-        experiment.run(configuration, &bar)
+        let run = experiment.run(configuration, seed);
+        bar.inc(1);
+        run
     });
-    let outcomes = outcomes.collect::<Result<_>>()?;
+    let runs = runs?;
     bar.finish_and_clear();
-    Ok(outcomes)
+    let of_seeds = runs.chunks(args.seeds as usize);
+    let outcomes = configurations.into_iter().zip(of_seeds);
+    let outcomes = outcomes.map(|(configuration, runs)| Outcome {
+        configuration,
+        runs: runs.to_vec(),
+    });
+    Ok(outcomes.collect())
 }
 
 /// What was trained on what, in a sentence.

@@ -83,15 +83,18 @@ fn a_small_training_says_everything() {
     assert_eq!(table.count(), 1 + runs.len());
 }
 
+/// However many trainings go on at a time.
 #[test]
 fn the_same_arguments_give_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
-    let paths = ["one.json", "two.json"].map(|name| folder.path().join(name));
-    for path in &paths {
-        let more = ["--methods", "fp32,alpt", "--bits", "4", "--seeds", "1"];
+    let numbers = ["1", "3"].map(|threads| {
+        let path = folder.path().join(threads);
+        let grid = ["--methods", "fp32,alpt", "--bits", "4", "--seeds", "2"];
+        let more = [&grid[..], &["--threads", threads]].concat();
         assert!(run(&small(path.to_str().unwrap(), &more)).status.success());
-    }
-    assert_eq!(read(&paths[0]), read(&paths[1]));
+        read(&path)
+    });
+    assert_eq!(numbers[0], numbers[1]);
 }
 
 #[test]
@@ -119,6 +122,12 @@ fn what_is_wrong_is_said_in_a_line() {
             vec!["--data", "synthetic", "--json", json, "--step-scale", "0"],
             "--step-scale",
         ),
+        (
+            2,
+            vec!["--data", "synthetic", "--json", json, "--html", json],
+            "both --json and --html",
+        ),
+        (2, vec!["--data", "synthetic"], "--json"),
         (1, vec!["--data", "synthetic", "--json", nowhere], "none"),
         (
             1,

@@ -150,9 +150,9 @@ pub struct Teacher(AdamW);
 
 impl Teacher {
     /// A teacher who has not taught yet.
-    pub fn new(network: &Network, learning_rate: f32) -> Result<Self> {
+    pub fn new(network: &Network, learning_rate: f64) -> Result<Self> {
         let parameters = ParamsAdamW {
-            lr: learning_rate.into(),
+            lr: learning_rate,
             weight_decay: 0.0,
             ..ParamsAdamW::default()
         };

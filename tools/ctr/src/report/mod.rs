@@ -7,8 +7,9 @@ pub use page::html;
 
 use serde_json::{Value, json};
 
-use crate::experiment::{Method, Outcome};
+use crate::configuration::Method;
 use crate::measure::mean_and_deviation;
+use crate::outcome::Outcome;
 
 /// What [`cells`] holds.
 const COLUMNS: [&str; 8] = [
@@ -43,8 +44,8 @@ fn json_run(outcome: &Outcome) -> Value {
         "auc_sd": auc.1,
         "logloss_mean": log_loss.0,
         "logloss_sd": log_loss.1,
-        "table_bytes": outcome.table_bytes,
-        "steps_moved": outcome.steps_moved,
+        "table_bytes": outcome.table_bytes(),
+        "steps_moved": outcome.steps_moved(),
     })
 }
 
@@ -81,7 +82,7 @@ fn cells(outcomes: &[Outcome], outcome: &Outcome) -> [String; COLUMNS.len()] {
         with_deviation(outcome.auc()),
         difference.unwrap_or_else(|| NOTHING.into()),
         with_deviation(outcome.log_loss()),
-        outcome.table_bytes.to_string(),
+        outcome.table_bytes().to_string(),
     ]
 }
 
@@ -120,8 +121,9 @@ fn aligned(rows: &[[String; COLUMNS.len()]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Configuration;
+    use crate::configuration::Configuration;
     use crate::model::Model;
+    use crate::outcome::Run;
     use crate::training::Trained;
     use qembed::Bits;
 
@@ -133,15 +135,17 @@ mod tests {
                 bits,
                 step_scale: 1.0,
             },
-            trained: aucs
-                .map(|auc| Trained {
-                    auc,
-                    log_loss: 0.5,
-                    validation: vec![],
+            runs: aucs
+                .map(|auc| Run {
+                    trained: Trained {
+                        auc,
+                        log_loss: 0.5,
+                        validation: vec![],
+                    },
+                    table_bytes: 640,
+                    steps_moved: 0.0,
                 })
                 .to_vec(),
-            table_bytes: 640,
-            steps_moved: 0.0,
         }
     }
 

@@ -1,9 +1,9 @@
 //! An experiment as one HTML page that needs nothing but itself.
 
 use super::{COLUMNS, cells, legend, plot};
-use crate::experiment::Outcome;
 use crate::failure::{Failure, Result};
 use crate::model::Model;
+use crate::outcome::Outcome;
 
 /// The browser's own colours, light or dark as the person has them.
 const STYLE: &str = "\
@@ -43,7 +43,7 @@ fn figures(outcomes: &[Outcome]) -> Result<String> {
     let failed = |error| Failure::Failed(format!("--html: a plot could not be drawn: {error}"));
     let mut text = String::new();
     for (model, scale) in groups(outcomes) {
-        let of = |scale: f32| match scale {
+        let of = |scale: f64| match scale {
             1.0 => model.name().to_string(),
             scale => format!("{}, first steps x {scale}", model.name()),
         };
@@ -66,7 +66,7 @@ fn figures(outcomes: &[Outcome]) -> Result<String> {
 }
 
 /// Every model with every scale, once.
-fn groups(outcomes: &[Outcome]) -> Vec<(Model, f32)> {
+fn groups(outcomes: &[Outcome]) -> Vec<(Model, f64)> {
     let mut groups = vec![];
     for outcome in outcomes {
         let configuration = &outcome.configuration;
@@ -82,7 +82,7 @@ fn groups(outcomes: &[Outcome]) -> Vec<(Model, f32)> {
 }
 
 /// What has no steps stands beside every scale of them.
-fn is_of(outcome: &Outcome, model: Model, scale: f32) -> bool {
+fn is_of(outcome: &Outcome, model: Model, scale: f64) -> bool {
     let configuration = &outcome.configuration;
     configuration.model == model
         && (configuration.bits.is_none() || configuration.step_scale == scale)

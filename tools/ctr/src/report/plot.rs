@@ -8,7 +8,8 @@ use std::ops::Range;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::experiment::{Method, Outcome};
+use crate::configuration::Method;
+use crate::outcome::Outcome;
 
 /// Pixels of a plot, its legend included.
 const SIZE: (u32, u32) = (960, 540);
@@ -89,9 +90,17 @@ pub fn against_bits(outcomes: &[&Outcome]) -> Result<String, Fault> {
     let axes = Axes {
         x: "bits (fp32: 32 at every place)",
         y: "test AUC, mean over seeds",
-        x_label: |log| format!("{:.0}", log.exp2()),
+        x_label: width_label,
     };
     plot(&axes, &series.collect::<Vec<_>>())
+}
+
+/// Nothing between two widths.
+fn width_label(log: &f64) -> String {
+    match log.fract() {
+        0.0 => log.exp2().to_string(),
+        _ => String::new(),
+    }
 }
 
 /// The baseline grey; contrast 3 or more with white and with black.
