@@ -230,7 +230,6 @@ fn a_few_steps_of_every_learning() {
                 gradient_scale: GradientScale::Fixed(0.1),
                 weight_decay: 0.02 * (at % 2) as f32,
                 boundary: [Boundary::Strict, Boundary::Inclusive][case % 2],
-                ..LearnedSteps::default()
             };
             let dim = [1, 5, 16, 40][(case + at) % 4];
             let table = one_step(random_table(format, (9, dim), &mut random), granularity);
