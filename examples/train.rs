@@ -57,7 +57,7 @@ fn main() -> Result<(), qembed::Error> {
     Ok(())
 }
 
-/// Half the mean squared distance from the targets, which every row has its part in, and its gradient.
+/// Half the squared distance from the targets, which every row has its part in, mean over bags; and its gradient.
 fn squared_error(indices: &[u32], output: &[f32]) -> (f32, Vec<f32>) {
     let target = |bag: usize, column: usize| {
         let part = |row: u32| 0.1 * (row as f32 + column as f32).sin();
@@ -68,7 +68,7 @@ fn squared_error(indices: &[u32], output: &[f32]) -> (f32, Vec<f32>) {
         .enumerate()
         .map(|(at, x)| x - target(at / DIM, at % DIM));
     let errors: Vec<f32> = errors.collect();
-    let loss = errors.iter().map(|error| error * error / 2.0).sum::<f32>() / errors.len() as f32;
+    let loss = errors.iter().map(|error| error * error / 2.0).sum::<f32>() / BAGS as f32;
     let gradient = errors.iter().map(|error| error / BAGS as f32).collect();
     (loss, gradient)
 }

@@ -66,7 +66,6 @@ fn moved(value: f32, gradient: f32, first: f32, second: f32) -> Moved {
     }
     if OPTIMIZER == ADAGRAD {
         result.second = add_rn(second, squared(gradient));
-        direction = gradient;
     }
     if OPTIMIZER == ADAM {
         result.first = add_rn(mul_rn(hyper.decay1, first), mul_rn(hyper.fresh1, gradient));

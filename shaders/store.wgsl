@@ -1,5 +1,5 @@
 // Packing: what the kernels that write rows share. A kernel declares `rows` or whatever it stores to, and
-// supplies new_value(column) and put_word(word, value).
+// supplies new_value(column).
 
 // The codes that lie in one word of a row, low bits first.
 fn packed_word(row: u32, word: u32, ruler: Ruler, stochastic: bool) -> u32 {

@@ -120,6 +120,9 @@ fn update(
     join_team(local);
     let segment = group_number(group) * (WORKGROUP / TEAM) + first_lane / TEAM;
     take_segment(segment);
+    if columns == 0u {
+        leave_out(segment);
+    }
     var moment = 0.0;
     if OPTIMIZER == ROWWISE_ADAGRAD {
         moment = row_moment();

@@ -2,6 +2,9 @@
 
 @group(0) @binding(3) var<storage, read_write> rows: array<u32>;
 
+// A segment of a batch that is refused.
+fn leave_out(segment: u32) {}
+
 // Stores the header and the words that fall to a lane; a row that is not good stays as it is.
 fn store_row(segment: u32, header: NewHeader) {
     if !header.good {

@@ -4,6 +4,13 @@
 @group(0) @binding(3) var<storage, read> rows: array<u32>;
 @group(0) @binding(9) var<storage, read_write> staged: array<u32>;
 
+// A segment of a batch that is refused: the second half, whose status may be another, must find no new values.
+fn leave_out(segment: u32) {
+    if segment < totals.x && may_store() && lane == 0u {
+        sums[segments[segment].y * table.dim] = NAN;
+    }
+}
+
 // A row that is not good is staged as it is, and its new values become NaN.
 fn store_row(segment: u32, header: NewHeader) {
     let base = segment * table.row_words;

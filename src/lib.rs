@@ -62,7 +62,7 @@
 //! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
 //! | `Kernels::sort_buffers` | 33 bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
 //! | `Sort::bind` | 2 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
-//! | `Kernels::update`, `learn`, `weigh` | 8 to 10 pipelines | first time per variant | no | while compiling | unsupported, driver, device lost |
+//! | `Kernels::update`, `learn`, `weigh` | 8 to 11 pipelines | first time per variant | no | while compiling | unsupported, driver, device lost |
 //! | `Kernels::update_buffers` | `4 * dim + 45` bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
 //! | `Kernels::learn_buffers` | the same, and `4 * dim + 4` bytes and a packed row a position | no | no | no | shape, limit, memory, device lost |
 //! | `Update::bind`, `Learn::bind_*`, `Weigh::bind` | a bind group and 16 bytes a dispatch | no | no | no | shape, range, limit, device lost |

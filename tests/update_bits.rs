@@ -4,7 +4,9 @@ mod common;
 
 use common::training::{bags, bits, gather, random_table};
 use common::{Bench, gpu};
-use qembed::gpu::{BatchArgs, BatchSpec, Kernels, KernelsOptions, UpdateArgs};
+use qembed::gpu::{
+    BatchArgs, BatchSpec, Kernels, KernelsOptions, LearnArgs, LearnSpec, UpdateArgs,
+};
 use qembed::philox::RandomKey;
 use qembed::reference;
 use qembed::shader::HyperUniform;
@@ -403,5 +405,73 @@ fn memory_is_the_packed_table_state_and_scratch() {
             taken <= memory.total_bytes() + (64 << 10),
             "{taken} {memory:?}"
         );
+    }
+}
+
+/// An engine that records both halves of learning steps without a look at the first one's status, and clears it
+/// between them: what the first refused, the second leaves alone.
+#[test]
+fn the_second_half_stores_nothing_of_a_first_that_was_refused() {
+    let Some(session) = gpu() else { return };
+    let (dim, kernels) = (8, session.kernels());
+    let mut random = Random::new(21);
+    let packed = random_table(S4, (10, dim), &mut random);
+    let spec = LearnSpec {
+        update: UpdateSpec {
+            optimizer: Optimizer::Sgd,
+            ..SPEC
+        },
+        learned: LearnedSteps {
+            optimizer: Optimizer::Sgd,
+            ..LearnedSteps::default()
+        },
+    };
+    let batch = BatchSpec {
+        pooling: Pooling::None,
+        weighting: Weighting::Unweighted,
+    };
+    let learn = kernels.learn(spec, batch).unwrap();
+    let bench = Bench { session };
+    let indices = bench.buffer(&[1, 2, 3]);
+    let mut first = vec![0.5; 3 * dim];
+    for (poison, stores) in [(0.5, true), (f32::NAN, false)] {
+        let table = session.upload(&packed).unwrap();
+        let buffers = kernels.learn_buffers(3, S4, dim as u32).unwrap();
+        first[dim] = poison;
+        for half in [&first, &vec![0.25; 3 * dim]] {
+            let gradient = bench.buffer(&words(half));
+            let clear = bytemuck::bytes_of(&UpdateStatus::CLEAR);
+            let status = bench.buffer(bytemuck::cast_slice(clear));
+            let uniform = session.device().create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: size_of::<HyperUniform>() as u64,
+                usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            let hyper = HyperUniform::learned(&spec.learned, &STEP, (S4, dim as u32, 3)).unwrap();
+            bench.write(&uniform, bytemuck::cast_slice(bytemuck::bytes_of(&hyper)));
+            let args = LearnArgs {
+                batch: BatchArgs {
+                    bags: 3,
+                    positions: 3,
+                    indices: Some(indices.as_entire_buffer_binding()),
+                    offsets: None,
+                    weights: None,
+                },
+                gradient: Some(gradient.as_entire_buffer_binding()),
+                state: None,
+                hyper: uniform.as_entire_buffer_binding(),
+                status: status.as_entire_buffer_binding(),
+                bad_input: BadInput::Refuse,
+            };
+            let bound = match std::ptr::eq(half, &first) {
+                true => learn.bind_stage(&table, &buffers, args),
+                false => learn.bind_steps(&table, &buffers, args),
+            };
+            let bound = bound.unwrap();
+            bench.submit(|pass| bound.record(pass));
+        }
+        let stored = session.download(&table).unwrap() != packed;
+        assert_eq!(stored, stores, "{poison}");
     }
 }

@@ -3,7 +3,7 @@
 use super::{lookup, update};
 use crate::reference::{Staged, StepArgs, UpdateArgs};
 use crate::training::{
-    BadInput, Batch, Checkpoint, LearnedSteps, StagedShape, TrainingSpec, UpdateStatus,
+    BadInput, Batch, Checkpoint, LearnedSteps, StagedBatch, TrainingSpec, UpdateStatus,
     no_learned_steps, nothing_staged, refuse,
 };
 use crate::{LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
@@ -17,7 +17,7 @@ use crate::{LookupRequest, OutOfRange, Output, PackedTable, Pooling, Result};
 #[derive(Clone, Debug)]
 pub struct Training {
     run: Checkpoint,
-    staged: Option<(StagedShape, Staged)>,
+    staged: Option<(StagedBatch, Staged)>,
 }
 
 impl Training {
@@ -97,7 +97,7 @@ impl Training {
         let run = &mut self.run;
         let (staged, status) = update::stage(&run.table, &mut run.state, args)?;
         refuse(&status, run.spec.bad_input, batch, run.table.rows())?;
-        self.staged = Some((StagedShape::of(batch), staged));
+        self.staged = Some((StagedBatch::of(batch), staged));
         Ok(status)
     }
 
@@ -127,7 +127,7 @@ impl Training {
         let learned = self.learned()?;
         let update = self.args(batch, gradient, 0.0)?;
         let (shape, staged) = self.staged.as_ref().ok_or_else(nothing_staged)?;
-        StagedShape::check(Some(*shape), batch)?;
+        StagedBatch::check(Some(*shape), batch)?;
         let run = &mut self.run;
         let args = StepArgs {
             update,
@@ -155,7 +155,7 @@ impl Training {
 
     fn staged(&self, batch: &Batch<'_>) -> Result<&Staged> {
         let (shape, staged) = self.staged.as_ref().ok_or_else(nothing_staged)?;
-        StagedShape::check(Some(*shape), batch)?;
+        StagedBatch::check(Some(*shape), batch)?;
         Ok(staged)
     }
 

@@ -207,11 +207,15 @@ impl Learn {
     /// Binds the second half: the gradient of the steps and their optimizer; the rows that the first half left in
     /// `buffers` are stored with the new steps.
     ///
+    /// Table and batch are those of the first half, and nothing else was sorted in `buffers` in between: nobody
+    /// checks that. What a first half has refused, the second leaves alone.
+    ///
     /// # Errors
     /// As [`super::Update::bind`].
     ///
     /// # Cost
-    /// As [`super::Update::bind`]. Where the table has one step every row of it is read and written.
+    /// Allocates a bind group for every dispatch and a uniform of 16 bytes for every pass; compiles, submits and
+    /// waits for nothing. Where the table has one step every row of it is read and written.
     pub fn bind_steps(
         &self,
         table: &Table,
@@ -270,7 +274,7 @@ impl Learn {
         let [gradients, step, restep] = &self.learn[..] else {
             return Ok(vec![]);
         };
-        // Reporting is the first pass's; nothing is stored before the last.
+        // The gradients' pass stores nothing, whatever it may; the others act on what was found.
         let mut dispatches = pass(gradients, segments)?;
         dispatches.truncate(1);
         dispatches.extend(pass(step, 1)?.pop());

@@ -46,9 +46,11 @@ pub struct BoundUpdate {
 }
 
 impl BoundUpdate {
-    /// Records the update into the caller's pass: one dispatch that finds the batch's rows, those of
-    /// [`super::BoundSort::record`], one that sums gradients and one that updates rows, two of these where bad
-    /// input is refused; none for a batch of nothing. Sets the pipeline and bind group 0.
+    /// Records into the caller's pass. An update and the first half of learning steps: one dispatch that finds the
+    /// batch's rows, those of [`super::BoundSort::record`], one that sums gradients and one that updates rows, two
+    /// of these where bad input is refused. The second half: the same without the sort; where the table has one
+    /// step, three that learn it in place of the last. Fewer where there are no positions or no rows.
+    /// Sets the pipeline and bind group 0.
     ///
     /// # Cost
     /// Allocates, compiles, submits and waits for nothing; cannot fail.

@@ -7,7 +7,7 @@ use crate::gpu::{
 };
 use crate::shader::HyperUniform;
 use crate::training::{
-    BadInput, Batch, Checkpoint, LearnedSteps, StagedShape, TrainingSpec, UpdateStatus, UpdateStep,
+    BadInput, Batch, Checkpoint, LearnedSteps, StagedBatch, TrainingSpec, UpdateStatus, UpdateStep,
     check_gradient, no_learned_steps, nothing_staged, refuse,
 };
 use crate::{Error, LookupRequest, OutOfRange, Output, PackedTable, Result, Weighting};
@@ -18,7 +18,8 @@ use crate::{Error, LookupRequest, OutOfRange, Output, PackedTable, Result, Weigh
 /// A step of LPT is `forward`, the caller's own model, `backward_update`.
 /// A step of ALPT is `forward`, `backward_stage`, `forward_staged`, `backward_steps`.
 ///
-/// A call that fails leaves table, state and step number as they were, [`Error::Unfinished`] apart.
+/// A call that fails leaves table, state and step number as they were, unless it fails after its work was submitted:
+/// with [`Error::Unfinished`], [`Error::DeviceLost`], or where the status cannot be read back.
 /// The device holds the packed table, the optimizers' state and scratch for the largest batch so far
 /// ([`Training::memory`]); no table of f32.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub struct Training<'s> {
     status: wgpu::Buffer,
     scratch: Option<Scratch>,
     batch_bytes: u64,
-    staged: Option<StagedShape>,
+    staged: Option<StagedBatch>,
 }
 
 /// Scratch of a run.
@@ -116,6 +117,8 @@ impl Session {
     /// As [`Session::train`], and [`Error::Shape`] for states of another length.
     pub fn resume(&self, run: &Checkpoint) -> Result<Training<'_>> {
         run.check()?;
+        self.check_state("state", &run.state)?;
+        self.check_state("step_state", &run.step_state)?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let hyper_bytes = size_of::<HyperUniform>() as u64;
         Ok(Training {
@@ -130,6 +133,24 @@ impl Session {
             scratch: None,
             batch_bytes: 0,
             staged: None,
+        })
+    }
+}
+
+impl Session {
+    /// # Errors
+    /// [`Error::Limit`] where the device cannot bind a state.
+    fn check_state(&self, argument: &'static str, state: &[f32]) -> Result<()> {
+        let needed = size_of_val(state) as u64;
+        let available = crate::gpu::max_binding_bytes(&self.device.limits());
+        if needed <= available {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            argument,
+            name: "max_storage_buffer_binding_size",
+            needed,
+            available,
         })
     }
 }
@@ -241,7 +262,7 @@ impl Training<'_> {
         let bound = learn.bind_stage(&self.table, self.learn_buffers()?, args)?;
         self.write_hyper(&hyper)?;
         let status = self.run(batch, |pass| bound.record(pass))?;
-        self.staged = Some(StagedShape::of(batch));
+        self.staged = Some(StagedBatch::of(batch));
         Ok(status)
     }
 
@@ -252,7 +273,7 @@ impl Training<'_> {
     /// As [`Training::forward`]; [`Error::Unsupported`] where nothing was staged, [`Error::Shape`] for a
     /// batch of another size.
     pub fn forward_staged(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
-        StagedShape::check(self.staged, batch)?;
+        StagedBatch::check(self.staged, batch)?;
         let buffers = self.learn_buffers()?;
         let bytes = 4 * batch.indices.len() as u64;
         let ranks = self.session.read(buffers.ranks(), 0, bytes)?;
@@ -272,7 +293,7 @@ impl Training<'_> {
         learning_rate: f32,
     ) -> Result<UpdateStatus> {
         let spec = self.learn_spec()?;
-        StagedShape::check(self.staged, batch)?;
+        StagedBatch::check(self.staged, batch)?;
         let step = self.step(learning_rate)?;
         let desc = self.table.desc();
         let shape = (desc.format, desc.dim, batch.bags() as u32);

@@ -329,8 +329,8 @@ pub fn stage(format: Format, optimizer: Optimizer) -> Variant {
     }
 }
 
-/// The kernels of the second half of learning steps, in the order in which they run; those between the first and
-/// the last only where the table has one step.
+/// The kernels of the second half of learning steps, in the order in which they run: `learn_rows`, or, where the
+/// table has one step, `learn_gradients`, `learn_step` and `restep`.
 pub fn learn(format: Format, optimizer: Optimizer, granularity: Granularity) -> Vec<Variant> {
     let kernel = |entry_point, bindings| Variant {
         label: format!("{entry_point}.{format}.{}", optimizer.name()),

@@ -7,7 +7,7 @@ mod steps;
 
 pub use optimizer::{Optimizer, OptimizerConstants};
 pub use run::{Checkpoint, TrainingSpec};
-pub(crate) use run::{StagedShape, no_learned_steps, nothing_staged, refuse};
+pub(crate) use run::{StagedBatch, no_learned_steps, nothing_staged, refuse};
 pub use spec::{
     BadInput, Batch, Parameters, Rounding, UpdateSpec, UpdateStatus, UpdateStep, training_formats,
 };

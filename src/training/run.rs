@@ -1,5 +1,7 @@
 //! A run of training: what stays the same, and what a later one resumes from.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crate::format::Levels;
 use crate::philox::RandomKey;
 use crate::training::{
@@ -234,34 +236,47 @@ pub(crate) fn refuse(
     })
 }
 
-/// Bags and positions of the batch that was staged.
+/// Which batch was staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StagedShape {
+pub(crate) struct StagedBatch {
     bags: usize,
     positions: usize,
+    /// Of pooling, indices, offsets and weights.
+    digest: u64,
 }
 
-impl StagedShape {
+impl StagedBatch {
     pub(crate) fn of(batch: &Batch<'_>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        batch.pooling.hash(&mut hasher);
+        batch.indices.hash(&mut hasher);
+        batch.offsets.hash(&mut hasher);
+        let weights: Option<&[u32]> = batch.weights.map(bytemuck::cast_slice);
+        weights.hash(&mut hasher);
         Self {
             bags: batch.bags(),
             positions: batch.indices.len(),
+            digest: hasher.finish(),
         }
     }
 
     /// # Errors
-    /// [`Error::Unsupported`] where nothing was staged; [`Error::Shape`] where a batch of another shape was.
+    /// [`Error::Unsupported`] where nothing was staged; [`Error::Shape`] where another batch was.
     pub(crate) fn check(staged: Option<Self>, batch: &Batch<'_>) -> Result<()> {
         let staged = staged.ok_or_else(nothing_staged)?;
         let got = Self::of(batch);
         if staged == got {
             return Ok(());
         }
-        let text = |shape: Self| format!("{} bags, {} indices", shape.bags, shape.positions);
+        let shape = |of: Self| format!("{} bags, {} indices", of.bags, of.positions);
+        let other = match (staged.bags, staged.positions) == (got.bags, got.positions) {
+            true => "another one of that shape".into(),
+            false => shape(got),
+        };
         Err(Error::Shape {
             argument: "batch",
-            needed: format!("the one that was staged ({})", text(staged)),
-            got: text(got),
+            needed: format!("the one that was staged ({})", shape(staged)),
+            got: other,
         })
     }
 }
