@@ -11,26 +11,33 @@ fn row_step(row: u32) -> f32 {
     return bitcast<f32>(input_bits(word));
 }
 
-// The codes of four columns from this one on. The shift to the right copies the sign; in f32 they are exact.
-fn signed_codes(row: u32, column: u32) -> vec4<f32> {
-    let unused = vec4<u32>(32u - BITS);
-    let codes = bitcast<vec4<i32>>(row_codes(row, column) << unused) >> unused;
-    return vec4<f32>(codes);
+// What the columns of a row share.
+struct Levels {
+    step: f32,
 }
 
-// The values of four columns from this one on, bit for bit those of the reference.
-fn row_values(row: u32, column: u32) -> vec4<f32> {
-    let step = row_step(row);
-    let codes = signed_codes(row, column);
+fn row_levels(row: u32) -> Levels {
+    return Levels(row_step(row));
+}
+
+// The shift to the right copies the sign; in f32 the codes are exact.
+fn signed_codes(codes: vec4<u32>) -> vec4<f32> {
+    let unused = vec4<u32>(32u - BITS);
+    return vec4<f32>(bitcast<vec4<i32>>(codes << unused) >> unused);
+}
+
+// Values, bit for bit those of the reference.
+fn level_values(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
+    let numbers = signed_codes(codes);
     return vec4<f32>(
-        symmetric(step, codes.x),
-        symmetric(step, codes.y),
-        symmetric(step, codes.z),
-        symmetric(step, codes.w),
+        symmetric(levels.step, numbers.x),
+        symmetric(levels.step, numbers.y),
+        symmetric(levels.step, numbers.z),
+        symmetric(levels.step, numbers.w),
     );
 }
 
 // The same within the bound of a sum.
-fn row_terms(row: u32, column: u32) -> vec4<f32> {
-    return opaque_columns(row_step(row) * signed_codes(row, column));
+fn level_terms(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
+    return opaque_columns(levels.step * signed_codes(codes));
 }

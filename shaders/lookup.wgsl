@@ -1,9 +1,5 @@
-// Look rows up and pool them: the driver. One of lookup_gather.wgsl, lookup_sum.wgsl and
-// lookup_max.wgsl supplies output_rows() and output_columns().
-//
-// Grid: a lane owns four columns of one output row and walks the row's indices alone, so
-// the order of summation depends on nothing but the bag. Where f16 rows have an odd length,
-// neighbouring rows share a word; there a lane owns one word of output, two columns.
+// Look rows up and pool them: what all lookups share. One of lookup_columns.wgsl, lookup_tiles.wgsl and
+// lookup_split.wgsl is the driver: it says which lanes compute what.
 //
 // Bindings: 0 table, 1 counts, 2 rows [rows, row_words], 3 indices [indices],
 //   4 offsets [bags + 1] (not in a gather), 5 weights [indices] (not in a max; any words where
@@ -65,42 +61,5 @@ fn store_columns(row: u32, column: u32, values: vec4<f32>) {
     }
     if left > 3u {
         output[at + 3u] = bitcast<u32>(values.w);
-    }
-}
-
-// One word of f16 output, whose halves may belong to two rows.
-fn write_word(word: u32) {
-    let elements = output_rows() * table.dim;
-    let first = 2u * word;
-    if first >= elements {
-        return;
-    }
-    let row = first / table.dim;
-    let column = first % table.dim;
-    let values = output_columns(row, column, column == 0u);
-    var high = 0.0;
-    if column + 1u < table.dim {
-        high = values.y;
-    } else if first + 1u < elements {
-        high = output_columns(row + 1u, 0u, true).x;
-    }
-    store_word(word, values.x, high);
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn lookup(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let lane = group_number(group) * WORKGROUP + local;
-    if OUTPUT_F16 && table.dim % 2u == 1u {
-        write_word(lane);
-        return;
-    }
-    let lanes = lanes_per_row();
-    let row = lane / lanes;
-    let column = lane % lanes * 4u;
-    if row < output_rows() {
-        store_columns(row, column, output_columns(row, column, column == 0u));
     }
 }

@@ -119,7 +119,8 @@ pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
 pub use session::{Adapters, Session, Training, TrainingMemory};
 pub use spec::{
-    LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus, Weighting,
+    LookupPlan, LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus,
+    Weighting,
 };
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]

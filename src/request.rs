@@ -73,6 +73,14 @@ impl<'a> LookupRequest<'a> {
 }
 
 impl Part<'_> {
+    /// Indices of the longest bag that is one; `None` in a gather.
+    #[cfg(feature = "session")]
+    pub(crate) fn longest_bag(&self) -> Option<u64> {
+        let lengths = self.offsets?.windows(2);
+        let lengths = lengths.map(|ends| u64::from(ends[1].saturating_sub(ends[0])));
+        lengths.max()
+    }
+
     /// The part's status in positions and bags of the whole, whose row `first` it begins with.
     pub(crate) fn status_in_whole(&self, mut status: LookupStatus, first: u32) -> LookupStatus {
         if status.bad_indices > 0 && self.offsets.is_none() {

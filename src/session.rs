@@ -332,7 +332,7 @@ impl Session {
         let weights = weights.transpose()?;
         let output = self.buffer("output", output_bytes)?;
         let status = self.filled("status", bytemuck::bytes_of(&LookupStatus::CLEAR))?;
-        let bound = kernel.bind(
+        let bound = kernel.bind_longest(
             table,
             LookupArgs {
                 counts: Counts::Host {
@@ -349,6 +349,7 @@ impl Session {
                 output: Some(output.as_entire_buffer_binding()),
                 status: Some(status.as_entire_buffer_binding()),
             },
+            part.longest_bag(),
         )?;
         self.submit(|pass| bound.record(pass))?;
         let words = self.read(&status, 0, size_of::<LookupStatus>() as u64)?;

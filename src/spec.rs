@@ -100,6 +100,48 @@ impl Output {
     }
 }
 
+/// Which lanes of a kernel compute what in a lookup; the order of summation is the same in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LookupPlan {
+    /// Four columns of an output row to a lane: many lanes, few registers. Every lookup has it.
+    Columns,
+    /// 32 columns of an output row to a lane: few loads. Sums and means alone.
+    Tiles,
+    /// A workgroup to a bag, its chunks of 64 indices side by side: long bags. Sums and means alone.
+    Split,
+}
+
+impl LookupPlan {
+    /// Every plan.
+    pub const ALL: [Self; 3] = [Self::Columns, Self::Tiles, Self::Split];
+
+    /// What it adds to a variant's label.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Columns => "+columns",
+            Self::Tiles => "+tiles",
+            Self::Split => "+split",
+        }
+    }
+
+    /// Whether a lookup can be computed so.
+    pub const fn fits(self, spec: &LookupSpec) -> bool {
+        match self {
+            Self::Columns => true,
+            Self::Tiles | Self::Split => matches!(spec.pooling, Pooling::Sum | Pooling::Mean),
+        }
+    }
+
+    /// The plan for a table of so many columns: f16 rows of an odd length share words, which
+    /// [`LookupPlan::Columns`] alone can write.
+    pub(crate) const fn for_dim(self, spec: &LookupSpec, dim: u32) -> Self {
+        match spec.output {
+            Output::F16 if dim % 2 == 1 => Self::Columns,
+            Output::F16 | Output::F32 => self,
+        }
+    }
+}
+
 /// One of the 280 lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LookupSpec {

@@ -6,9 +6,10 @@ use qembed::training::{self, UpdateSpec, training_formats};
 use qembed::verify::compare::{self, Fill, Outcome};
 use qembed::verify::shapes::{Batch, Random};
 use qembed::verify::training::{Learned, Updated, Weighed, learn_by, training_shapes, update_by};
-use qembed::verify::{self, Engine, Lookup, Quantized};
+use qembed::verify::{self, CpuEngine, Engine, Lookup, Quantized};
 use qembed::{
-    Bits, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, Result, Weighting,
+    Bits, Format, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
+    Result, Weighting,
 };
 
 /// The reference as an engine, with a defect planted in what it gives.
@@ -30,12 +31,18 @@ enum Stage<'a> {
 impl<F: Fn(Stage<'_>)> Engine for Planted<F> {
     type Table = PackedTable;
     const SOLVER: Solver = Solver::Exact;
+    const PLANS: &'static [LookupPlan] = &[];
 
     fn upload(&self, table: &PackedTable) -> Result<PackedTable> {
         Ok(table.clone())
     }
 
-    fn lookup(&self, table: &PackedTable, spec: &LookupSpec, batch: &Batch) -> Result<Lookup> {
+    fn lookup(
+        &self,
+        table: &PackedTable,
+        (spec, _): (&LookupSpec, Option<LookupPlan>),
+        batch: &Batch,
+    ) -> Result<Lookup> {
         let pooled = reference::lookup(table, verify::reference_args(spec, batch))?;
         let round = |x: f64| match spec.output {
             Output::F32 => x as f32,
@@ -126,7 +133,7 @@ fn run(filter: &str, defect: impl Fn(Stage<'_>)) -> (usize, usize) {
 fn without_a_defect_every_case_passes() {
     let (failed, all) = run("", |_| ());
     assert_eq!(failed, 0);
-    assert_eq!(all, verify::count(""));
+    assert_eq!(all, verify::count::<CpuEngine>(""));
     assert!(all >= 2000, "{all} cases");
     assert!(verify::shapes::shapes().len() >= 24);
 }
@@ -495,12 +502,12 @@ fn the_generator_of_test_data_covers_its_range() {
 fn every_kernel_that_trains_is_in_the_table() {
     let shapes = training_shapes().len();
     for spec in UpdateSpec::all() {
-        let count = verify::count(&format!("{}/", spec.label()));
+        let count = verify::count::<CpuEngine>(&format!("{}/", spec.label()));
         assert_eq!(count, shapes, "{}", spec.label());
     }
-    assert_eq!(verify::count("update."), 120 * shapes);
-    assert_eq!(verify::count("learn."), 6 * 5 * 2 * shapes);
-    assert_eq!(verify::count("weigh."), 12 * shapes);
+    assert_eq!(verify::count::<CpuEngine>("update."), 120 * shapes);
+    assert_eq!(verify::count::<CpuEngine>("learn."), 6 * 5 * 2 * shapes);
+    assert_eq!(verify::count::<CpuEngine>("weigh."), 12 * shapes);
     let names: std::collections::BTreeSet<_> =
         training_shapes().iter().map(|shape| shape.name()).collect();
     assert_eq!(names.len(), shapes);
@@ -511,7 +518,7 @@ fn every_kernel_that_trains_is_in_the_table() {
 fn every_supported_lookup_is_in_the_table() {
     for spec in LookupSpec::all() {
         assert!(spec.pooling != Pooling::Max || spec.weighting == Weighting::Unweighted);
-        let count = verify::count(&format!("{}/", spec.label()));
+        let count = verify::count::<CpuEngine>(&format!("{}/", spec.label()));
         assert_eq!(count, verify::shapes::shapes().len(), "{}", spec.label());
     }
     assert_eq!(LookupStatus::CLEAR.first_bag, u32::MAX);

@@ -304,7 +304,7 @@ fn every_case_on_the_gpu() {
         cases += 1;
     })
     .unwrap();
-    assert_eq!(cases, verify::count(""));
+    assert_eq!(cases, verify::count::<GpuEngine<'_>>(""));
     println!("{cases} cases on {}", session.adapter().name);
 }
 

@@ -175,7 +175,10 @@ fn the_cpu_gives_the_references_bytes() {
     })
     .unwrap();
     assert!(failures.is_empty(), "{failures:#?}");
-    assert_eq!(cases, qembed::verify::count("quantize"));
+    assert_eq!(
+        cases,
+        qembed::verify::count::<qembed::verify::CpuEngine>("quantize")
+    );
     assert!(cases > 1500, "{cases}");
 }
 

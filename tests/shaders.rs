@@ -11,8 +11,8 @@ use naga::{
     AddressSpace, BinaryOperator, Expression, MathFunction, Module, ScalarKind, ShaderStage,
 };
 use qembed::shader::{
-    self, Access, CapacityUniform, CountsWords, PreparedWords, Promise, RowRangeUniform,
-    SortUniform, TableUniform, Variant, WorkUniform,
+    self, Access, CapacityUniform, CountsWords, LookupPlan, PreparedWords, Promise,
+    RowRangeUniform, SortUniform, TableUniform, Variant, WorkUniform,
 };
 
 /// Parses, validates with no capability at all, and resolves the overrides.
@@ -482,7 +482,7 @@ fn variants_that_promise_bits_do_their_arithmetic_in_exact() {
 fn planted_arithmetic_is_caught() {
     let gather = qembed::LookupSpec::all().nth(2).unwrap();
     assert_eq!(gather.label(), "lookup.q2h16.none.weighted.f32");
-    let sound = shader::lookup(&gather);
+    let sound = shader::lookup(&gather, LookupPlan::Columns);
     for (original, planted, caught) in [
         ("return values;", "return values * 2.0;", "product"),
         ("return values;", "return values + 1.0;", "sum"),
@@ -533,7 +533,7 @@ fn the_walker_tells_bits_from_bounds() {
     let sum = qembed::LookupSpec::all()
         .find(|spec| spec.pooling == qembed::Pooling::Sum)
         .unwrap();
-    let variant = shader::lookup(&sum);
+    let variant = shader::lookup(&sum, LookupPlan::Columns);
     assert_eq!(variant.promise, Promise::Bound);
     let (module, info) = resolve(&variant);
     assert!(!violations(&module, &info, entry_point(&module, &variant)).is_empty());

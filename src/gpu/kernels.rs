@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pipeline::{Cache, Pipeline};
 use super::scope::filled_buffer;
+use super::tuning::Tuning;
 use super::{Dequantize, Lookup, Quantize, Sort, Table};
 use crate::method::bin_errors;
 use crate::shader::{self, Variant};
-use crate::{Bits, Error, Format, LookupSpec, Method, QuantizeSpec, Result};
+use crate::{Bits, Error, Format, LookupPlan, LookupSpec, Method, QuantizeSpec, Result};
 
 /// Kernels on one device. Cloning shares the pipelines.
 ///
@@ -24,6 +25,7 @@ struct Inner {
     device: wgpu::Device,
     limits: wgpu::Limits,
     training_workgroup: u32,
+    tuning: Tuning,
     cache: Cache,
     bin_errors: Mutex<HashMap<(u32, Bits), wgpu::Buffer>>,
 }
@@ -111,6 +113,7 @@ impl Kernels {
                 device: device.clone(),
                 limits,
                 training_workgroup,
+                tuning: Tuning::of(device),
                 cache: Cache::new(options.pipeline_cache),
                 bin_errors: Mutex::default(),
             }),
@@ -124,11 +127,23 @@ impl Kernels {
     /// shader, [`Error::DeviceLost`].
     pub fn lookup(&self, spec: LookupSpec) -> Result<Lookup> {
         spec.check()?;
-        Ok(Lookup::new(
-            self.clone(),
-            spec,
-            self.pipeline(&shader::lookup(&spec))?,
-        ))
+        Lookup::new(self.clone(), spec, self.inner.tuning)
+    }
+
+    /// The lookup kernel of a spec by a plan of the caller's choice, whatever the batch: to measure, and to verify.
+    /// F16 rows of an odd length are computed by [`LookupPlan::Columns`] all the same.
+    ///
+    /// # Errors
+    /// Those of [`Kernels::lookup`]; [`Error::Unsupported`] where the plan does not fit ([`LookupPlan::fits`]).
+    pub fn lookup_by(&self, spec: LookupSpec, plan: LookupPlan) -> Result<Lookup> {
+        spec.check()?;
+        if !plan.fits(&spec) {
+            return Err(Error::Unsupported {
+                what: format!("{}{}", spec.label(), plan.suffix()),
+                instead: "take LookupPlan::Columns, or pool by sum or mean",
+            });
+        }
+        Lookup::new(self.clone(), spec, Tuning::fixed(plan))
     }
 
     /// The quantize kernel of a spec; compiled at the first call for it, then cached.

@@ -10,15 +10,18 @@ use super::arguments::{
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
+use super::tuning::{BatchShape, Tuning};
 use crate::shader::{self, CapacityUniform, CountsWords, PreparedWords, lookup_lanes_per_two_rows};
-use crate::{Error, LookupSpec, LookupStatus, Pooling, Result, Weighting};
+use crate::{Error, LookupPlan, LookupSpec, LookupStatus, Pooling, Result, Weighting};
 
 /// A compiled lookup kernel; see [`Kernels::lookup`].
 #[derive(Clone, Debug)]
 pub struct Lookup {
     kernels: Kernels,
     spec: LookupSpec,
-    pipeline: Arc<Pipeline>,
+    tuning: Tuning,
+    /// The plan of most batches, compiled.
+    usual: (LookupPlan, Arc<Pipeline>),
 }
 
 /// How many bags and indices there are.
@@ -85,13 +88,22 @@ struct Extent {
     indices: u64,
 }
 
+/// A plan's kernel.
+struct Planned {
+    pipeline: Arc<Pipeline>,
+    lanes_per_two_rows: u32,
+}
+
 impl Lookup {
-    pub(super) fn new(kernels: Kernels, spec: LookupSpec, pipeline: Arc<Pipeline>) -> Self {
-        Self {
+    pub(super) fn new(kernels: Kernels, spec: LookupSpec, tuning: Tuning) -> Result<Self> {
+        let plan = tuning.usual(&spec);
+        let pipeline = kernels.pipeline(&shader::lookup(&spec, plan))?;
+        Ok(Self {
             kernels,
             spec,
-            pipeline,
-        }
+            tuning,
+            usual: (plan, pipeline),
+        })
     }
 
     /// What it computes.
@@ -109,8 +121,19 @@ impl Lookup {
     /// # Cost
     /// Allocates a bind group, 8 bytes of counts (device counts: 40 and a second bind group) and, where
     /// there is no status, 16 bytes of scratch.
-    /// Compiles `prepare` at the first call with device counts; submits and waits for nothing.
+    /// Compiles `prepare` at the first call with device counts, and another plan ([`LookupPlan`]) at the first call
+    /// for a batch of long bags; submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: LookupArgs<'_>) -> Result<BoundLookup> {
+        self.bind_longest(table, args, None)
+    }
+
+    /// [`Lookup::bind`] by somebody who may know how many indices the longest bag has.
+    pub(crate) fn bind_longest(
+        &self,
+        table: &Table,
+        args: LookupArgs<'_>,
+        longest: Option<u64>,
+    ) -> Result<BoundLookup> {
         check_table(&self.kernels, table, self.spec.format)?;
         self.check_presence(&args)?;
         match &args.counts {
@@ -119,7 +142,7 @@ impl Lookup {
                     bags: (*bags).into(),
                     indices: (*indices).into(),
                 };
-                self.bind_host(table, &args, &extent)
+                self.bind_host(table, &args, &extent, longest)
             }
             Counts::Device(requested) => {
                 let extent = self.capacity(table, &args)?;
@@ -133,6 +156,7 @@ impl Lookup {
         table: &Table,
         args: &LookupArgs<'_>,
         extent: &Extent,
+        longest: Option<u64>,
     ) -> Result<BoundLookup> {
         let rows = self.output_rows(extent);
         if rows == 0 {
@@ -147,13 +171,10 @@ impl Lookup {
                 indices: extent.indices as u32,
             }),
         )?;
-        let lanes_per_two_rows = u64::from(lookup_lanes_per_two_rows(
-            table.desc().dim,
-            self.spec.output,
-        ));
-        let lanes = (rows * lanes_per_two_rows).div_ceil(2);
+        let planned = self.planned(table, extent, longest)?;
+        let lanes = (rows * u64::from(planned.lanes_per_two_rows)).div_ceil(2);
         let work = Work::groups("output", lanes.div_ceil(shader::WORKGROUP.into()))?;
-        let lookup = self.dispatch(table, args, extent, &counts, work)?;
+        let lookup = self.dispatch(table, args, extent, (&planned, &counts, work))?;
         Ok(BoundLookup {
             dispatches: vec![lookup],
         })
@@ -171,6 +192,7 @@ impl Lookup {
         let requested =
             Range::storage("counts", requested, size_of::<CountsWords>() as u64, limits)?;
         let gather = self.spec.pooling == Pooling::None;
+        let planned = self.planned(table, extent, None)?;
         let capacity = filled_buffer(
             device,
             "qembed.capacity",
@@ -178,7 +200,7 @@ impl Lookup {
             bytemuck::bytes_of(&CapacityUniform {
                 bags: extent.bags as u32,
                 indices: extent.indices as u32,
-                lanes_per_two_rows: lookup_lanes_per_two_rows(table.desc().dim, self.spec.output),
+                lanes_per_two_rows: planned.lanes_per_two_rows,
                 gather: gather.into(),
                 workgroup: shader::WORKGROUP,
             }),
@@ -198,20 +220,41 @@ impl Lookup {
         let prepare = Dispatch::new(device, &pipeline, &ranges, Work::Groups([1, 1, 1]))?;
         let groups_at = std::mem::offset_of!(PreparedWords, groups) as u64;
         let work = Work::Indirect(prepared.clone(), groups_at);
-        let lookup = self.dispatch(table, args, extent, &prepared, work)?;
+        let lookup = self.dispatch(table, args, extent, (&planned, &prepared, work))?;
         Ok(BoundLookup {
             dispatches: vec![prepare, lookup],
         })
     }
 
-    /// Checks the ranges against the extent and binds them. `counts` begins with [`CountsWords`].
+    /// The plan for a batch, its pipeline and its lanes.
+    fn planned(&self, table: &Table, extent: &Extent, longest: Option<u64>) -> Result<Planned> {
+        let dim = table.desc().dim;
+        let mean = extent.indices / extent.bags.max(1);
+        let plan = self.tuning.plan(
+            &self.spec,
+            &BatchShape {
+                dim,
+                bags: extent.bags,
+                bag_length: longest.unwrap_or(mean),
+            },
+        );
+        let (usual, pipeline) = &self.usual;
+        Ok(Planned {
+            pipeline: match plan == *usual {
+                true => pipeline.clone(),
+                false => self.kernels.pipeline(&shader::lookup(&self.spec, plan))?,
+            },
+            lanes_per_two_rows: lookup_lanes_per_two_rows(dim, self.spec.output, plan),
+        })
+    }
+
+    /// Checks the ranges against the extent and binds them. The buffer of counts begins with [`CountsWords`].
     fn dispatch(
         &self,
         table: &Table,
         args: &LookupArgs<'_>,
         extent: &Extent,
-        counts: &wgpu::Buffer,
-        work: Work,
+        (planned, counts, work): (&Planned, &wgpu::Buffer, Work),
     ) -> Result<Dispatch> {
         let device = self.kernels.device();
         let limits = self.kernels.limits();
@@ -233,7 +276,7 @@ impl Lookup {
             counts.clone(),
         ];
         ranges.extend(table.blocks_range());
-        Dispatch::new(device, &self.pipeline, &ranges, work)
+        Dispatch::new(device, &planned.pipeline, &ranges, work)
     }
 
     /// What the ranges hold where the counts come from the device: at least one row of output.

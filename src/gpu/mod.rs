@@ -14,6 +14,7 @@ mod quantize;
 mod scope;
 mod sort;
 mod table;
+mod tuning;
 mod update;
 mod weigh;
 

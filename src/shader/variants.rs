@@ -2,7 +2,7 @@
 //! knows constants, bindings and labels.
 
 use super::{Access, Binding, Promise, Variant, WORKGROUP};
-use crate::{Format, LookupSpec, Output, Params, Pooling, Weighting};
+use crate::{Format, LookupPlan, LookupSpec, Output, Params, Pooling, Weighting};
 
 /// The modules of a lookup, one for every way to decode.
 macro_rules! by_decoding {
@@ -35,14 +35,42 @@ impl Sources {
     }
 }
 
-const GATHER: Sources = by_decoding!("lookup.wgsl", "lookup_weights.wgsl", "lookup_gather.wgsl");
+const GATHER: Sources = by_decoding!(
+    "lookup.wgsl",
+    "lookup_columns.wgsl",
+    "lookup_weights.wgsl",
+    "lookup_gather.wgsl"
+);
 const SUM: Sources = by_decoding!(
+    "lookup.wgsl",
+    "lookup_columns.wgsl",
+    "lookup_weights.wgsl",
+    "lookup_bags.wgsl",
+    "lookup_chunks.wgsl",
+    "lookup_sum.wgsl",
+    "lookup_walk.wgsl"
+);
+const SUM_TILES: Sources = by_decoding!(
     "lookup.wgsl",
     "lookup_weights.wgsl",
     "lookup_bags.wgsl",
-    "lookup_sum.wgsl"
+    "lookup_chunks.wgsl",
+    "lookup_tiles.wgsl"
 );
-const MAX: Sources = by_decoding!("lookup.wgsl", "lookup_bags.wgsl", "lookup_max.wgsl");
+const SUM_SPLIT: Sources = by_decoding!(
+    "lookup.wgsl",
+    "lookup_weights.wgsl",
+    "lookup_bags.wgsl",
+    "lookup_chunks.wgsl",
+    "lookup_sum.wgsl",
+    "lookup_split.wgsl"
+);
+const MAX: Sources = by_decoding!(
+    "lookup.wgsl",
+    "lookup_columns.wgsl",
+    "lookup_bags.wgsl",
+    "lookup_max.wgsl"
+);
 const DEQUANTIZE: Sources = by_decoding!("dequantize.wgsl");
 const COUNTS: &str = module!("counts.wgsl");
 
@@ -132,16 +160,24 @@ const PREPARE_BINDINGS: &[Binding] = &[
     binding(2, "prepared", Access::ReadWrite),
 ];
 
-/// The lookup kernel of a spec that [`LookupSpec::check`] accepts.
-pub fn lookup(spec: &LookupSpec) -> Variant {
+/// The lookup kernel of a spec that [`LookupSpec::check`] accepts, by a plan that fits it ([`LookupPlan::fits`]); by
+/// [`LookupPlan::Columns`] where the pooling knows no other.
+pub fn lookup(spec: &LookupSpec, plan: LookupPlan) -> Variant {
     let blocks = matches!(spec.format, Format::Blocks { .. });
-    let (sources, bindings) = match (spec.pooling, blocks) {
-        (Pooling::None, false) => (GATHER, GATHER_BINDINGS),
-        (Pooling::None, true) => (GATHER, GATHER_BLOCKS_BINDINGS),
-        (Pooling::Sum | Pooling::Mean, false) => (SUM, SUM_BINDINGS),
-        (Pooling::Sum | Pooling::Mean, true) => (SUM, SUM_BLOCKS_BINDINGS),
-        (Pooling::Max, false) => (MAX, MAX_BINDINGS),
-        (Pooling::Max, true) => (MAX, MAX_BLOCKS_BINDINGS),
+    let (sources, suffix) = match (spec.pooling, plan) {
+        (Pooling::None, _) => (GATHER, ""),
+        (Pooling::Max, _) => (MAX, ""),
+        (Pooling::Sum | Pooling::Mean, LookupPlan::Columns) => (SUM, plan.suffix()),
+        (Pooling::Sum | Pooling::Mean, LookupPlan::Tiles) => (SUM_TILES, plan.suffix()),
+        (Pooling::Sum | Pooling::Mean, LookupPlan::Split) => (SUM_SPLIT, plan.suffix()),
+    };
+    let bindings = match (spec.pooling, blocks) {
+        (Pooling::None, false) => GATHER_BINDINGS,
+        (Pooling::None, true) => GATHER_BLOCKS_BINDINGS,
+        (Pooling::Sum | Pooling::Mean, false) => SUM_BINDINGS,
+        (Pooling::Sum | Pooling::Mean, true) => SUM_BLOCKS_BINDINGS,
+        (Pooling::Max, false) => MAX_BINDINGS,
+        (Pooling::Max, true) => MAX_BLOCKS_BINDINGS,
     };
     let mut constants = format_constants(spec.format);
     constants.push(("OUTPUT_F16", flag(spec.output == Output::F16)));
@@ -152,7 +188,7 @@ pub fn lookup(spec: &LookupSpec) -> Variant {
         constants.push(("MEAN", flag(spec.pooling == Pooling::Mean)));
     }
     Variant {
-        label: spec.label(),
+        label: format!("{}{suffix}", spec.label()),
         source: sources.of(spec.format),
         entry_point: "lookup",
         constants,
@@ -192,7 +228,11 @@ pub fn prepare() -> Variant {
 
 /// Every variant of every kernel.
 pub fn all() -> impl Iterator<Item = Variant> {
-    let lookups = LookupSpec::all().map(|spec| lookup(&spec));
+    let lookups = LookupSpec::all().flat_map(|spec| {
+        let plans = LookupPlan::ALL.into_iter();
+        let plans = plans.filter(move |plan| plan.fits(&spec));
+        plans.map(move |plan| lookup(&spec, plan))
+    });
     let quantizes = Format::all().flat_map(super::quantize::all);
     let dequantizes = Format::all().map(dequantize);
     lookups

@@ -6,7 +6,9 @@ use super::training::{self, Learned, Updated, Weighed};
 use super::{Engine, Lookup, Quantized, reference_args};
 use crate::reference::quantize::Solver;
 use crate::reference::{StepArgs, UpdateArgs};
-use crate::{Format, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Result, cpu};
+use crate::{
+    Format, LookupPlan, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Result, cpu,
+};
 
 /// The kernels on the CPU.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,12 +17,18 @@ pub struct CpuEngine;
 impl Engine for CpuEngine {
     type Table = PackedTable;
     const SOLVER: Solver = Solver::Exact;
+    const PLANS: &'static [LookupPlan] = &[];
 
     fn upload(&self, table: &PackedTable) -> Result<PackedTable> {
         Ok(table.clone())
     }
 
-    fn lookup(&self, table: &PackedTable, spec: &LookupSpec, batch: &Batch) -> Result<Lookup> {
+    fn lookup(
+        &self,
+        table: &PackedTable,
+        (spec, _): (&LookupSpec, Option<LookupPlan>),
+        batch: &Batch,
+    ) -> Result<Lookup> {
         let args = reference_args(spec, batch);
         let request = LookupRequest {
             pooling: args.pooling,

@@ -22,8 +22,8 @@ use crate::reference::quantize::Solver;
 use crate::reference::{self, StepArgs, UpdateArgs, quantize_row};
 use crate::shader;
 use crate::{
-    Format, LookupSpec, LookupStatus, Method, PackedTable, Pooling, QuantizeSpec, QuantizeStatus,
-    Result, Weighting,
+    Format, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
+    QuantizeSpec, QuantizeStatus, Result, Weighting,
 };
 
 /// A device under test.
@@ -37,12 +37,20 @@ pub trait Engine {
     /// Whatever the device refuses.
     fn upload(&self, table: &PackedTable) -> Result<Self::Table>;
 
+    /// The plans that its lookups can be told to take.
+    const PLANS: &'static [LookupPlan];
+
     /// The lookup of a spec: `[output rows, dim]` as f32 and the status, and what the device's own
-    /// guards found.
+    /// guards found. The plan is one of [`Engine::PLANS`], or `None` for the engine's own choice.
     ///
     /// # Errors
     /// Whatever the device refuses.
-    fn lookup(&self, table: &Self::Table, spec: &LookupSpec, batch: &Batch) -> Result<Lookup>;
+    fn lookup(
+        &self,
+        table: &Self::Table,
+        planned: (&LookupSpec, Option<LookupPlan>),
+        batch: &Batch,
+    ) -> Result<Lookup>;
 
     /// How it finds the centroids of [`Method::Kmeans`].
     const SOLVER: Solver;
@@ -129,10 +137,10 @@ pub struct Case {
 }
 
 /// Number of cases whose name contains `filter`.
-pub fn count(filter: &str) -> usize {
+pub fn count<E: Engine>(filter: &str) -> usize {
     let shapes = shapes::shapes();
     let cases = |shape: &Shape| {
-        let labels = Format::all().flat_map(|format| labels(format, shape));
+        let labels = Format::all().flat_map(|format| labels::<E>(format, shape));
         labels
             .filter(|label| selected(label, shape, filter))
             .count()
@@ -147,7 +155,7 @@ pub fn count(filter: &str) -> usize {
 pub fn run<E: Engine>(engine: &E, filter: &str, mut done: impl FnMut(Case)) -> Result<()> {
     for (number, shape) in shapes::shapes().iter().enumerate() {
         for format in Format::all() {
-            if labels(format, shape)
+            if labels::<E>(format, shape)
                 .iter()
                 .any(|label| selected(label, shape, filter))
             {
@@ -163,13 +171,35 @@ fn selected(label: &str, shape: &Shape, filter: &str) -> bool {
 }
 
 /// The labels of every kernel for one format and shape.
-fn labels(format: Format, shape: &Shape) -> Vec<String> {
-    let lookups = LookupSpec::all().filter(|spec| spec.format == format);
-    let mut labels: Vec<_> = lookups.map(|spec| spec.label()).collect();
+fn labels<E: Engine>(format: Format, shape: &Shape) -> Vec<String> {
+    let lookups = lookups::<E>(format);
+    let mut labels: Vec<_> = lookups.map(lookup_label).collect();
     let methods = methods(format).filter(|method| shape.is_worth(*method));
     labels.extend(methods.map(|method| quantize_label(format, method)));
     labels.push(shader::dequantize(format).label);
     labels
+}
+
+/// Every lookup of a format by the engine's own choice of plan; of two that pool by sum and mean, with and without
+/// weights, in f32 and in f16, every plan.
+fn lookups<E: Engine>(format: Format) -> impl Iterator<Item = (LookupSpec, Option<LookupPlan>)> {
+    let lookups = LookupSpec::all().filter(move |spec| spec.format == format);
+    lookups.flat_map(|spec| {
+        let planned = match (spec.pooling, spec.weighting, spec.output) {
+            (Pooling::Sum, Weighting::Weighted, Output::F32)
+            | (Pooling::Mean, Weighting::Unweighted, Output::F16) => E::PLANS,
+            _ => &[],
+        };
+        let planned = planned.iter().map(|plan| Some(*plan));
+        [None]
+            .into_iter()
+            .chain(planned)
+            .map(move |plan| (spec, plan))
+    })
+}
+
+fn lookup_label((spec, plan): (LookupSpec, Option<LookupPlan>)) -> String {
+    format!("{}{}", spec.label(), plan.map_or("", LookupPlan::suffix))
 }
 
 /// The methods that write a format row by row, on every device.
@@ -216,12 +246,11 @@ fn run_shape<E: Engine>(
             outcome,
         });
     };
-    for spec in LookupSpec::all().filter(|spec| spec.format == format) {
-        if selected(&spec.label(), shape, filter) {
-            report(
-                spec.label(),
-                check_lookup(engine, &table, &packed, &spec, &batch)?,
-            );
+    for lookup in lookups::<E>(format) {
+        let label = lookup_label(lookup);
+        if selected(&label, shape, filter) {
+            let outcome = check_lookup(engine, (&table, &packed), lookup, &batch)?;
+            report(label, outcome);
         }
     }
     for method in methods(format).filter(|method| shape.is_worth(*method)) {
@@ -242,13 +271,12 @@ fn run_shape<E: Engine>(
 
 fn check_lookup<E: Engine>(
     engine: &E,
-    table: &E::Table,
-    packed: &PackedTable,
-    spec: &LookupSpec,
+    (table, packed): (&E::Table, &PackedTable),
+    (spec, plan): (LookupSpec, Option<LookupPlan>),
     batch: &Batch,
 ) -> Result<Outcome> {
-    let expected = reference::lookup(packed, reference_args(spec, batch))?;
-    let got = engine.lookup(table, spec, batch)?;
+    let expected = reference::lookup(packed, reference_args(&spec, batch))?;
+    let got = engine.lookup(table, (&spec, plan), batch)?;
     let status = compare::words(
         "status",
         bytemuck::cast_slice(&[expected.status]),

@@ -18,8 +18,8 @@ use crate::reference::quantize::Solver;
 use crate::reference::{StepArgs, UpdateArgs};
 use crate::table::rows_of;
 use crate::{
-    Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling, QuantizeSpec,
-    QuantizeStatus, Result, Session, Weighting,
+    Format, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
+    QuantizeSpec, QuantizeStatus, Result, Session, Weighting,
 };
 
 /// The kernels on a session's device.
@@ -43,6 +43,7 @@ impl<'a> GpuEngine<'a> {
 impl Engine for GpuEngine<'_> {
     type Table = Table;
     const SOLVER: Solver = Solver::Lloyd;
+    const PLANS: &'static [LookupPlan] = &LookupPlan::ALL;
 
     /// The table lies in the middle of a larger buffer, as in an engine's own arena.
     fn upload(&self, packed: &PackedTable) -> Result<Table> {
@@ -71,7 +72,12 @@ impl Engine for GpuEngine<'_> {
         Table::from_buffers(self.session.kernels(), desc, TableBuffers { rows, blocks })
     }
 
-    fn lookup(&self, table: &Table, spec: &LookupSpec, batch: &Batch) -> Result<Lookup> {
+    fn lookup(
+        &self,
+        table: &Table,
+        (spec, plan): (&LookupSpec, Option<LookupPlan>),
+        batch: &Batch,
+    ) -> Result<Lookup> {
         let dim = table.desc().dim;
         let mut inputs = Arena::default();
         let indices = inputs.push(&batch.indices);
@@ -83,7 +89,12 @@ impl Engine for GpuEngine<'_> {
         let inputs = self.upload_arena(&inputs)?;
         let written = self.upload_arena(&outputs)?;
 
-        let bound = self.session.kernels().lookup(*spec)?.bind(
+        let kernels = self.session.kernels();
+        let kernel = match plan {
+            None => kernels.lookup(*spec)?,
+            Some(plan) => kernels.lookup_by(*spec, plan)?,
+        };
+        let bound = kernel.bind(
             table,
             LookupArgs {
                 counts: Counts::Host {

@@ -15,7 +15,11 @@ const SHOWN: usize = 20;
 
 /// Runs the command.
 pub fn run(args: &Verify, terminal: &Terminal) -> Result<(), Failure> {
-    let count = verify::count(&args.filter);
+    let device = Device::open(args.device, Software::Welcome)?;
+    let count = match &device {
+        Device::Gpu(_) => verify::count::<GpuEngine<'_>>(&args.filter),
+        Device::Cpu => verify::count::<CpuEngine>(&args.filter),
+    };
     if count == 0 {
         let message = format!(
             "--filter: no case's name contains {:?}; a name is like lookup.q4h16.sum.unweighted.f32/dim64.rows61",
@@ -23,7 +27,6 @@ pub fn run(args: &Verify, terminal: &Terminal) -> Result<(), Failure> {
         );
         return Err(Failure::Usage(message));
     }
-    let device = Device::open(args.device, Software::Welcome)?;
     let bar = terminal.progress("verifying", count as u64);
     let mut cases = Vec::with_capacity(count);
     let done = |case: Case| {

@@ -1,0 +1,168 @@
+//! Which plan a lookup takes. Answers do not depend on it, time does.
+
+use crate::{LookupPlan, LookupSpec, Pooling};
+
+/// What was found to be fast on a kind of device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tuning {
+    /// The plan of sums and means of bags that are not long.
+    sums: LookupPlan,
+    /// Indices of a bag from which on it is long.
+    long: u64,
+}
+
+/// A lane's loads are made one by one there, so that few lanes that load little are best, and splitting gains nothing
+/// but an end of each lane's walk: llvmpipe ends loops after 65535 iterations.
+///
+/// Records: `docs/tuning.md`, llvmpipe and SwiftShader.
+const SOFTWARE: Tuning = Tuning {
+    sums: LookupPlan::Tiles,
+    long: 32_768,
+};
+
+/// Many lanes hide the latency of memory; one lane that walks a long bag alone hides none.
+///
+/// No record stands behind it yet: it is the plan with the most lanes, and eight chunks to a bag, below which a
+/// workgroup of 64 lanes has too little to share out.
+const HARDWARE: Tuning = Tuning {
+    sums: LookupPlan::Columns,
+    long: 512,
+};
+
+impl Tuning {
+    pub(super) fn of(device: &wgpu::Device) -> Self {
+        match device.adapter_info().device_type {
+            wgpu::DeviceType::Cpu => SOFTWARE,
+            _ => HARDWARE,
+        }
+    }
+
+    /// One plan for all bags.
+    pub(super) fn fixed(plan: LookupPlan) -> Self {
+        match plan {
+            LookupPlan::Split => Self {
+                sums: plan,
+                long: 0,
+            },
+            sums => Self {
+                sums,
+                long: u64::MAX,
+            },
+        }
+    }
+
+    /// The plan of bags that are not long, where the table's shape allows it.
+    pub(super) fn usual(&self, spec: &LookupSpec) -> LookupPlan {
+        match spec.pooling {
+            Pooling::Sum | Pooling::Mean => self.sums,
+            Pooling::None | Pooling::Max => LookupPlan::Columns,
+        }
+    }
+
+    /// The plan of a batch of bags of this length.
+    pub(super) fn plan(&self, spec: &LookupSpec, batch: &BatchShape) -> LookupPlan {
+        let long = batch.bag_length >= self.long;
+        match (self.usual(spec), long) {
+            (LookupPlan::Tiles, false) => LookupPlan::Tiles.for_dim(spec, batch.dim),
+            (_, true) if LookupPlan::Split.fits(spec) && batch.splits() => {
+                LookupPlan::Split.for_dim(spec, batch.dim)
+            }
+            _ => LookupPlan::Columns,
+        }
+    }
+}
+
+/// What a plan is chosen by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchShape {
+    /// Columns of the table.
+    pub(super) dim: u32,
+    /// Bags.
+    pub(super) bags: u64,
+    /// Indices of a bag: of the longest where that is known, else the mean.
+    pub(super) bag_length: u64,
+}
+
+impl BatchShape {
+    /// Whether the lanes of [`LookupPlan::Split`] can be counted in 32 bits.
+    fn splits(&self) -> bool {
+        let lanes = u64::from(crate::shader::WORKGROUP);
+        let groups = self
+            .bags
+            .saturating_mul(u64::from(self.dim).div_ceil(4 * lanes));
+        groups.saturating_mul(lanes) <= u64::from(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bits, Format, Output, Weighting};
+
+    fn sum(output: Output) -> LookupSpec {
+        LookupSpec {
+            format: Format::affine(Bits::B4),
+            pooling: Pooling::Sum,
+            weighting: Weighting::Unweighted,
+            output,
+        }
+    }
+
+    fn batch(dim: u32, bags: u64, bag_length: u64) -> BatchShape {
+        BatchShape {
+            dim,
+            bags,
+            bag_length,
+        }
+    }
+
+    #[test]
+    fn long_bags_are_split_and_odd_halves_never() {
+        let f32 = sum(Output::F32);
+        assert_eq!(HARDWARE.plan(&f32, &batch(64, 9, 511)), LookupPlan::Columns);
+        assert_eq!(HARDWARE.plan(&f32, &batch(64, 9, 512)), LookupPlan::Split);
+        assert_eq!(SOFTWARE.plan(&f32, &batch(65, 9, 512)), LookupPlan::Tiles);
+        let f16 = sum(Output::F16);
+        assert_eq!(
+            SOFTWARE.plan(&f16, &batch(65, 9, 1 << 20)),
+            LookupPlan::Columns
+        );
+        assert_eq!(
+            SOFTWARE.plan(&f16, &batch(66, 9, 1 << 20)),
+            LookupPlan::Split
+        );
+    }
+
+    #[test]
+    fn lanes_that_pass_32_bits_are_not_split() {
+        let spec = sum(Output::F32);
+        let split = Tuning::fixed(LookupPlan::Split);
+        assert_eq!(
+            split.plan(&spec, &batch(256, 67_108_863, 0)),
+            LookupPlan::Split
+        );
+        assert_eq!(
+            split.plan(&spec, &batch(257, 67_108_863, 0)),
+            LookupPlan::Columns
+        );
+        assert_eq!(
+            split.plan(&spec, &batch(1, 67_108_864, 0)),
+            LookupPlan::Columns
+        );
+    }
+
+    #[test]
+    fn gathers_and_max_have_one_plan() {
+        for pooling in [Pooling::None, Pooling::Max] {
+            let spec = LookupSpec {
+                pooling,
+                ..sum(Output::F32)
+            };
+            assert_eq!(
+                SOFTWARE.plan(&spec, &batch(64, 1, 1 << 20)),
+                LookupPlan::Columns
+            );
+            assert_eq!(SOFTWARE.usual(&spec), LookupPlan::Columns);
+        }
+    }
+}
