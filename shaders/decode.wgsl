@@ -1,4 +1,4 @@
-// Reads packed rows: four columns of one row to a lane. One of decode_affine.wgsl, decode_symmetric.wgsl,
+// Reads the codes of packed rows: four columns of one row to a lane. One of decode_affine.wgsl, decode_symmetric.wgsl,
 // decode_codebook.wgsl and decode_blocks.wgsl says what the codes stand for.
 
 // The codes of four columns from this one on; those past the end of the row mean nothing.

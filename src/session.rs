@@ -131,16 +131,15 @@ impl Session {
             });
         }
         let words = self.read(rows.buffer, rows.offset, desc.bytes())?;
-        match table.blocks() {
-            None => PackedTable::from_words(desc.format, desc.dim as usize, words),
-            Some((count, shared)) => {
-                let bits = desc.format.bits();
+        match (table.blocks(), desc.format) {
+            (Some((count, shared)), Format::Blocks { bits }) => {
                 let bytes = shared.size.map_or(0, NonZeroU64::get);
                 let mut codebooks = self.read(shared.buffer, shared.offset, bytes)?;
                 let ids = codebooks.split_off(count as usize * codebook_words(bits) as usize);
                 let blocks = Blocks::from_words(bits, codebooks, desc.rows, &ids)?;
                 PackedTable::from_blocks(desc.dim as usize, words, blocks)
             }
+            (_, format) => PackedTable::from_words(format, desc.dim as usize, words),
         }
     }
 

@@ -106,16 +106,16 @@ impl PackedTable {
     /// Writes the rows in another library's layout, [`Layout::row_bytes`] bytes each.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for 3 bits, signed codes and codebooks, which other libraries do not have,
+    /// [`Error::Unsupported`] for 3 bits, signed codes, codebooks and floats, which other libraries' rows do not have,
     /// [`Error::NarrowingRefused`] where an f32 header would have to become f16 and `narrow` refuses,
     /// [`Error::Narrow`] where it does not fit.
     pub fn export(&self, layout: Layout, narrow: Narrow) -> Result<Vec<u8>> {
-        layout.check_export(self.format, narrow)?;
-        let row_bytes = layout.row_bytes(self.format.bits(), self.dim) as usize;
+        let (bits, params) = layout.check_export(self.format, narrow)?;
+        let row_bytes = layout.row_bytes(bits, self.dim) as usize;
         let mut bytes = vec![0; self.rows as usize * row_bytes];
         for (row, out) in bytes.chunks_exact_mut(row_bytes).enumerate() {
             layout
-                .export_row(self.row_words(row), (self.format, self.dim), out)
+                .export_row(self.row_words(row), (bits, params, self.dim), out)
                 .map_err(|(name, value)| Error::Narrow { row, name, value })?;
         }
         Ok(bytes)
