@@ -114,6 +114,15 @@ impl Session {
         self.kernels.upload(&self.queue, packed)
     }
 
+    /// Writes rows over those of a table from `first_row` on; every later call sees them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a table of another session, and those of [`Table::write_rows`].
+    pub fn write_rows(&self, table: &Table, first_row: u32, rows: &PackedTable) -> Result<()> {
+        self.kernels.check_owner(table)?;
+        table.write_rows(&self.queue, first_row, rows)
+    }
+
     /// Copies a table back to the host.
     ///
     /// # Errors

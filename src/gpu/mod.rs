@@ -16,6 +16,7 @@ mod sort;
 mod table;
 mod update;
 mod weigh;
+mod write_rows;
 
 #[cfg(feature = "session")]
 pub(crate) use arguments::max_binding_bytes;
