@@ -1,53 +1,12 @@
-// Reads packed rows: codes of four or eight columns. One of decode_affine.wgsl, decode_symmetric.wgsl,
-// decode_codebook.wgsl and decode_blocks.wgsl says what they stand for: row_levels() reads what a row's columns
-// share, level_values() and level_terms() turn codes into values.
-
-// The word after a row's last.
-fn row_end(row: u32) -> u32 {
-    return (row + 1u) * table.row_words;
-}
-
-// The codes of four columns that begin with the low bits of a word.
-fn codes_of(word: u32) -> vec4<u32> {
-    let shifted = vec4<u32>(word, word >> BITS, word >> (2u * BITS), word >> (3u * BITS));
-    return shifted & vec4<u32>((1u << BITS) - 1u);
-}
-
-// The codes of four columns from this one on; those past the end of the row mean nothing.
-fn row_codes(row: u32, column: u32) -> vec4<u32> {
-    let bit = column * BITS;
-    let at = row * table.row_words + HEADER_WORDS + bit / 32u;
-    let shift = bit % 32u;
-    var word = rows[at] >> shift;
-    // Four columns may lie in two words.
-    if shift + 4u * BITS > 32u && at + 1u < row_end(row) {
-        word |= rows[at + 1u] << (32u - shift);
-    }
-    return codes_of(word);
-}
+// Reads packed rows. decode_codes.wgsl or decode_float.wgsl reads the codes of four or eight columns, row_codes() and
+// row_octet(); one of decode_affine.wgsl, decode_symmetric.wgsl, decode_codebook.wgsl, decode_blocks.wgsl and
+// decode_float.wgsl says what they stand for: row_levels() reads what a row's columns share, level_values() and
+// level_terms() turn codes into values.
 
 // The codes of eight columns.
 struct Octet {
     low: vec4<u32>,
     high: vec4<u32>,
-}
-
-// The codes of eight columns from this one on, a multiple of eight: each word is loaded once. Those past the end of
-// the row mean nothing.
-fn row_octet(row: u32, column: u32) -> Octet {
-    let bit = column * BITS;
-    let last = row_end(row) - 1u;
-    let at = min(row * table.row_words + HEADER_WORDS + bit / 32u, last);
-    let shift = bit % 32u;
-    if BITS == 8u {
-        return Octet(codes_of(rows[at]), codes_of(rows[min(at + 1u, last)]));
-    }
-    var word = rows[at] >> shift;
-    // Of the widths below 8, eight columns of three bits alone may lie in two words.
-    if BITS == 3u && shift > 8u {
-        word |= rows[min(at + 1u, last)] << (32u - shift);
-    }
-    return Octet(codes_of(word), codes_of(word >> (4u * BITS % 32u)));
 }
 
 // The values of four columns from this one on, bit for bit those of the reference.

@@ -215,6 +215,16 @@ fn f32_to_f16(x: f32) -> u32 {
     return sign | (kept + select(0u, 1u, rest > half || (rest == half && (kept & 1u) == 1u)));
 }
 
+// The bf16 in the low half of a word, in f32: its upper half. A subnormal becomes a zero of its sign.
+fn bf16_to_f32(half: u32) -> f32 {
+    return bitcast<f32>(input_bits(half << 16u));
+}
+
+// Bits of a finite f32 to a bf16 in the low half of a word, to nearest even; subnormals, infinities.
+fn f32_to_bf16(bits: u32) -> u32 {
+    return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
+}
+
 // An unsigned integer that orders as the float does, -0 below +0; NaN, made positive, above all.
 fn ordered(bits: u32) -> u32 {
     let image = select(bits, NAN, is_nan(bits));

@@ -1,11 +1,11 @@
 // f32 rows to packed rows: what all methods share. quantize_asym.wgsl and quantize_team.wgsl with a
 // method's fragment, quantize_torch.wgsl, quantize_histogram.wgsl, quantize_kmeans.wgsl and
-// quantize_absmax.wgsl are the kernels.
+// quantize_reach.wgsl with a method's fragment are the kernels.
 // Bit for bit the reference's.
 //
 // Bindings: 0 table, 1 work, 2 values [work.rows, dim] f32, 3 rows [rows, row_words], 4 status [6].
 // Host guarantees: first_row + rows <= table.rows.
-// A row with a NaN, an infinity, or numbers that the header cannot hold is stored as zeros and
+// A row with a NaN, an infinity, or numbers that its header or its floats cannot hold is stored as zeros and
 // counted in status; so is, with whatever stands in it, a row whose loops the driver ended early.
 // A kernel supplies code_at(column).
 
@@ -72,7 +72,7 @@ fn report_if_unfinished(row: u32) {
     }
 }
 
-// The codes that lie in one word of a row.
+// The codes, or the bits of floats, that lie in one word of a row.
 fn packed_codes(word: u32) -> u32 {
     let end = 32u * word + 32u;
     var packed = 0u;

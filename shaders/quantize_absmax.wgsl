@@ -1,19 +1,9 @@
 // Method absmax: symmetric rows whose step takes the largest magnitude to the largest code.
-//
-// Grid: a team of TEAM lanes owns one row; a workgroup holds WORKGROUP / TEAM teams.
-// Host guarantees: TEAM is a power of two that divides WORKGROUP, which is at most 256.
-
-override TEAM: u32;
 
 // Whether the header's word holds an f16, in its low half; an f32 takes the whole of it.
 override STEP_F16: bool;
 
-var<private> row: u32;
 var<private> row_step: f32;
-
-// Bits of the largest magnitude of every lane, then of every team in its first lane. They order as the
-// magnitudes do, the infinity and NaN above all.
-var<workgroup> largest: array<u32, WORKGROUP>;
 
 fn code_at(column: u32) -> u32 {
     let most = f32((1u << (BITS - 1u)) - 1u);
@@ -60,30 +50,4 @@ fn store(lane: u32, reach: u32) {
     row_step = step_of(header);
     store_codes(row, lane, TEAM, header != 0u);
     report_if_unfinished(row);
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn quantize(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let lane = local % TEAM;
-    row = group_number(group) * (WORKGROUP / TEAM) + local / TEAM;
-    var reach = 0u;
-    if row < work.rows {
-        for (var column = lane; column < table.dim; column += TEAM) {
-            reach = max(reach, value_bits(row, column) & MAGNITUDE);
-        }
-    }
-    largest[local] = reach;
-    for (var stride = TEAM / 2u; stride > 0u; stride /= 2u) {
-        workgroupBarrier();
-        if lane < stride {
-            largest[local] = max(largest[local], largest[local + stride]);
-        }
-    }
-    workgroupBarrier();
-    if row < work.rows {
-        store(lane, largest[local - lane]);
-    }
 }

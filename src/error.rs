@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::Params;
+use crate::{Float, Params};
 
 /// The one error of this library.
 ///
@@ -88,6 +88,23 @@ pub enum Error {
         low: f32,
         /// Its largest value.
         high: f32,
+    },
+
+    /// A row with a value that a row of floats cannot hold.
+    #[error(
+        "row {row} spans {low:e} to {high:e}: {} cannot hold it; cast to {} or scale the values down",
+        float.name(),
+        wider(*float)
+    )]
+    FloatRange {
+        /// The first such row.
+        row: usize,
+        /// Its smallest value.
+        low: f32,
+        /// Its largest value.
+        high: f32,
+        /// Type of the row's values.
+        float: Float,
     },
 
     /// A row that cannot be updated.
@@ -266,6 +283,14 @@ fn remedy(params: Params) -> &'static str {
     match params {
         Params::F16 => "use f32 headers or scale the values down",
         Params::F32 => "scale the values down",
+    }
+}
+
+/// A type that holds what this one does not.
+fn wider(float: Float) -> &'static str {
+    match float {
+        Float::F16 => "bf16 or f32",
+        Float::Bf16 | Float::F32 => "f32",
     }
 }
 

@@ -1,6 +1,6 @@
 //! GPU kernels for **quantized embedding tables**: rows of packed 2, 3, 4 or 8-bit codes with a scale and
-//! a bias each, with a step, or with a codebook of their own or of their block, looked up, pooled, quantized,
-//! dequantized and trained on every GPU that wgpu reaches, and checked against a CPU reference.
+//! a bias each, with a step, or with a codebook of their own or of their block, and rows of floats beside them, looked
+//! up, pooled, quantized, dequantized and trained on every GPU that wgpu reaches, and checked against a CPU reference.
 //!
 //! # Ten lines
 //!
@@ -23,7 +23,8 @@
 //! row's header is `scale` and `bias`; `value = scale * code + bias`. A *symmetric* row's header is a `step`,
 //! and its codes are signed; `value = step * code`. A row with a *codebook* has `2^bits`
 //! *centroids* in place of them; `value = codebook[code]`. Rows may share codebooks by *blocks*: they have no
-//! header then, and the table has a block id for each ([`Blocks`]). A [`Format`] says which, a [`Method`] how
+//! header then, and the table has a block id for each ([`Blocks`]). Or a row has its values themselves, *floats*
+//! of f32, f16 or bf16 ([`Float`]). A [`Format`] says which, a [`Method`] how
 //! scale and bias, a step, or centroids, are chosen.
 //!
 //! A *lookup* reads `indices`; *bags* are delimited by `offsets` (bags + 1 entries); `weights` run
@@ -35,7 +36,8 @@
 //! [`Method::Asym`] takes a row's minimum and maximum, as PyTorch does it, byte for byte;
 //! [`Method::GreedyTorch`] is PyTorch's `optimized_qparams`; [`Method::Lsq`] leaves less error in as many
 //! bytes; [`Method::Kmeans`] writes codebooks, which leave the least of most rows at the width of a code;
-//! [`Method::Absmax`] writes symmetric rows, [`PackedTable::with_steps`] such rows with steps that are given.
+//! [`Method::Absmax`] writes symmetric rows, [`PackedTable::with_steps`] such rows with steps that are given,
+//! [`Method::Cast`] rows of floats.
 //! `docs/accuracy.md` has them all, and `qembed compare` measures them on rows of one's own.
 //!
 //! # Training
@@ -56,6 +58,7 @@
 //! | `Table::from_buffers` | 24 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Kernels::allocate` | the rows, 24 bytes | no | no | no | shape, limit, memory, device lost |
 //! | `Kernels::upload` | the rows, shared codebooks and block ids, 24 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, limit, memory, device lost |
+//! | `Table::write_rows` | 4 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, unsupported, usage, memory, device lost |
 //! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts | no | no | shape, range, limit, device lost |
 //! | `Quantize::bind` | bind group, 24 to 48 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
@@ -110,7 +113,7 @@ pub mod verify;
 
 pub use error::{Error, Result};
 pub use format::{
-    Bits, Blocks, Codebook, DIM_RANGE, Format, Header, Layout, Levels, Narrow, Params, Row,
+    Bits, Blocks, Codebook, DIM_RANGE, Float, Format, Header, Layout, Levels, Narrow, Params, Row,
     RowAlignment,
 };
 pub use half;

@@ -114,6 +114,15 @@ impl Session {
         self.kernels.upload(&self.queue, packed)
     }
 
+    /// Writes rows over those of a table from `first_row` on; every later call sees them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a table of another session, and those of [`Table::write_rows`].
+    pub fn write_rows(&self, table: &Table, first_row: u32, rows: &PackedTable) -> Result<()> {
+        self.kernels.check_owner(table)?;
+        table.write_rows(&self.queue, first_row, rows)
+    }
+
     /// Copies a table back to the host.
     ///
     /// # Errors
@@ -131,16 +140,15 @@ impl Session {
             });
         }
         let words = self.read(rows.buffer, rows.offset, desc.bytes())?;
-        match table.blocks() {
-            None => PackedTable::from_words(desc.format, desc.dim as usize, words),
-            Some((count, shared)) => {
-                let bits = desc.format.bits();
+        match (table.blocks(), desc.format) {
+            (Some((count, shared)), Format::Blocks { bits }) => {
                 let bytes = shared.size.map_or(0, NonZeroU64::get);
                 let mut codebooks = self.read(shared.buffer, shared.offset, bytes)?;
                 let ids = codebooks.split_off(count as usize * codebook_words(bits) as usize);
                 let blocks = Blocks::from_words(bits, codebooks, desc.rows, &ids)?;
                 PackedTable::from_blocks(desc.dim as usize, words, blocks)
             }
+            (_, format) => PackedTable::from_words(format, desc.dim as usize, words),
         }
     }
 

@@ -142,7 +142,7 @@ impl LookupPlan {
     }
 }
 
-/// One of the 280 lookups.
+/// One of the 322 lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LookupSpec {
     /// Format of the table's rows.
@@ -273,7 +273,7 @@ pub struct QuantizeStatus {
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_not_finite: u32,
     /// Rows whose scale or bias the header's type cannot hold, or, with an f32 header, whose scale is
-    /// beyond 2^126, so that its reciprocal counts as zero; rows that no f16 centroid holds.
+    /// beyond 2^126, so that its reciprocal counts as zero; rows that no f16 centroid holds, or no row of floats.
     pub out_of_range: u32,
     /// The first of them, as a row of the table; `u32::MAX` where there is none.
     pub first_out_of_range: u32,
@@ -301,9 +301,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_hundred_and_eighty_lookups_with_a_label_each() {
+    fn three_hundred_and_twenty_two_lookups_with_a_label_each() {
         let labels: std::collections::BTreeSet<_> = LookupSpec::all().map(|s| s.label()).collect();
-        assert_eq!(labels.len(), 280);
+        assert_eq!(labels.len(), 322);
         assert!(labels.contains("lookup.q4h16.sum.unweighted.f32"));
     }
 }

@@ -106,16 +106,16 @@ impl PackedTable {
     /// Writes the rows in another library's layout, [`Layout::row_bytes`] bytes each.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for 3 bits, signed codes and codebooks, which other libraries do not have,
+    /// [`Error::Unsupported`] for 3 bits, signed codes, codebooks and floats, which other libraries' rows do not have,
     /// [`Error::NarrowingRefused`] where an f32 header would have to become f16 and `narrow` refuses,
     /// [`Error::Narrow`] where it does not fit.
     pub fn export(&self, layout: Layout, narrow: Narrow) -> Result<Vec<u8>> {
-        layout.check_export(self.format, narrow)?;
-        let row_bytes = layout.row_bytes(self.format.bits(), self.dim) as usize;
+        let (bits, params) = layout.check_export(self.format, narrow)?;
+        let row_bytes = layout.row_bytes(bits, self.dim) as usize;
         let mut bytes = vec![0; self.rows as usize * row_bytes];
         for (row, out) in bytes.chunks_exact_mut(row_bytes).enumerate() {
             layout
-                .export_row(self.row_words(row), (self.format, self.dim), out)
+                .export_row(self.row_words(row), (bits, params, self.dim), out)
                 .map_err(|(name, value)| Error::Narrow { row, name, value })?;
         }
         Ok(bytes)
@@ -153,6 +153,32 @@ impl PackedTable {
     pub fn row_words(&self, row: usize) -> &[u32] {
         let row_words = self.format.row_words(self.dim) as usize;
         &self.words[row * row_words..][..row_words]
+    }
+
+    /// Writes rows over those from `first_row` on; the others keep every bit.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `rows` have another format or dim than the table, or do not all lie in it;
+    /// [`Error::Unsupported`] for [`Format::Blocks`], whose codebooks belong to the whole table.
+    ///
+    /// # Cost
+    /// Copies the rows; allocates nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use qembed::{Bits, Format, Method, PackedTable};
+    ///
+    /// let quantize = |values: &[f32]| PackedTable::quantize(values, 2, Format::affine(Bits::B8), Method::Asym);
+    /// let mut table = quantize(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0])?;
+    /// table.write_rows(1, &quantize(&[-1.0, 7.0])?)?;
+    /// assert_eq!(table.dequantize(), [0.0, 1.0, -1.0, 7.0, 4.0, 5.0]);
+    /// # Ok::<(), qembed::Error>(())
+    /// ```
+    pub fn write_rows(&mut self, first_row: u32, rows: &PackedTable) -> Result<()> {
+        check_written((self.format, self.rows, self.dim), first_row, rows)?;
+        let start = first_row as usize * self.format.row_words(self.dim) as usize;
+        self.words[start..][..rows.words.len()].copy_from_slice(&rows.words);
+        Ok(())
     }
 
     /// All rows, to be written.
@@ -193,6 +219,38 @@ impl PackedTable {
             .as_ref()
             .map_or(0, |blocks| blocks.words().len());
         4 * (self.words.len() + shared) as u64
+    }
+}
+
+/// Refuses rows that cannot be written to a table of this format, so many rows and this dim.
+///
+/// # Errors
+/// [`Error::Shape`], [`Error::Unsupported`].
+pub(crate) fn check_written(
+    (format, rows, dim): (Format, u32, u32),
+    first_row: u32,
+    written: &PackedTable,
+) -> Result<()> {
+    if (written.format, written.dim) != (format, dim) {
+        return Err(Error::Shape {
+            argument: "rows",
+            needed: format!("{format} rows of dim {dim}, as the table has"),
+            got: format!("{} rows of dim {}", written.format, written.dim),
+        });
+    }
+    if let Format::Blocks { .. } = format {
+        return Err(Error::Unsupported {
+            what: "writing rows that share codebooks".into(),
+            instead: "make the table anew: codebooks and block ids belong to the whole of it",
+        });
+    }
+    match first_row.checked_add(written.rows) {
+        Some(end) if end <= rows => Ok(()),
+        _ => Err(Error::Shape {
+            argument: "rows",
+            needed: format!("rows within 0..{rows}"),
+            got: format!("{} from row {first_row} on", written.rows),
+        }),
     }
 }
 

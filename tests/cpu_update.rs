@@ -77,7 +77,7 @@ fn table(random: &mut Random, format: Format, rows: u32, dim: usize) -> PackedTa
     for row in words.chunks_mut(row_words) {
         let scale = 0.01 + 0.01 * random.signed().abs();
         let half = |x: f32| u32::from(qembed::half::f16::from_f32(x).to_bits());
-        match (format, format.params()) {
+        match (format, format.params().unwrap()) {
             (Format::Symmetric { .. }, Params::F32) => row[0] = scale.to_bits(),
             // The high half is nobody's.
             (Format::Symmetric { .. }, Params::F16) => row[0] = half(scale) | 0xabcd_0000,
@@ -316,12 +316,12 @@ impl Faulty {
         for header in words.chunks_mut(row_words) {
             if random.below(4) == 0 {
                 let wild = [wild(random), wild(random)];
-                match spec.format.params() {
+                match spec.format.params().unwrap() {
                     Params::F32 => header[0] = wild[0].to_bits(),
                     Params::F16 => header[0] = random.word(),
                 }
                 let affine = matches!(spec.format, Format::Affine { .. });
-                if affine && spec.format.params() == Params::F32 {
+                if affine && spec.format.params().unwrap() == Params::F32 {
                     header[1] = wild[1].to_bits();
                 }
             }

@@ -378,6 +378,30 @@ fn every_f16_and_every_rounding_to_one() {
     }
 }
 
+/// Every bf16, and every float whose last bits lie at or beside what decides how it is rounded to one.
+#[test]
+fn every_bf16_and_every_rounding_to_one() {
+    let Some(session) = gpu() else { return };
+    let halves: Vec<u32> = (0..0x1_0000).collect();
+    let function = "bitcast<u32>(bf16_to_f32(a[i]))";
+    let got = apply(session, function, &halves, &halves);
+    for (half, got) in halves.iter().zip(&got) {
+        let expected = exact::input(f32::from_bits(half << 16));
+        let got = f32::from_bits(*got);
+        let same = expected.to_bits() == got.to_bits() || expected.is_nan() && got.is_nan();
+        assert!(same, "bf16 {half:#x} became {got:e}, expected {expected:e}");
+    }
+    let finite = halves.iter().filter(|half| **half & 0x7f80 != 0x7f80);
+    let values: Vec<u32> = finite
+        .flat_map(|half| [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff].map(|rest| half << 16 | rest))
+        .collect();
+    let got = apply(session, "f32_to_bf16(a[i])", &values, &values);
+    for (value, got) in values.iter().zip(got) {
+        let expected = half::bf16::from_f32(f32::from_bits(*value)).to_bits();
+        assert_eq!(got, u32::from(expected), "{value:#x}");
+    }
+}
+
 /// The integer image orders as `total_cmp` does, NaN above all, and goes back.
 #[test]
 fn the_integer_image_orders_floats() {

@@ -7,7 +7,7 @@ use qembed::half::{bf16, f16};
 use qembed::io::{
     Matrix, MatrixFile, TableFile, TableShape, TableWriter, npy, read_matrix, replace,
 };
-use qembed::{Bits, Blocks, Error, Format, PackedTable, Params, Result};
+use qembed::{Bits, Blocks, Error, Float, Format, PackedTable, Params, Result};
 use safetensors::tensor::{SafeTensors, TensorView};
 use safetensors::{Dtype, serialize};
 
@@ -480,6 +480,55 @@ fn files_byte_by_byte() {
     assert_eq!(data[36..], [0b01_00_10, 0, 0, 0]);
 }
 
+#[test]
+fn files_of_floats_byte_by_byte() {
+    let folder = Folder::new();
+    let path = folder.path("t.safetensors");
+    // Rows of 1 and -2.5; of 16 bits with a third column, 0.5, and half a word of zeros.
+    for (float, bits, dim, words, bytes) in [
+        (
+            Float::F32,
+            32,
+            2,
+            vec![0x3f80_0000, 0xc020_0000],
+            [0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc0],
+        ),
+        (
+            Float::F16,
+            16,
+            3,
+            vec![0xc100_3c00, 0x0000_3800],
+            [0, 0x3c, 0, 0xc1, 0, 0x38, 0, 0],
+        ),
+        (
+            Float::Bf16,
+            16,
+            3,
+            vec![0xc020_3f80, 0x0000_3f00],
+            [0x80, 0x3f, 0x20, 0xc0, 0, 0x3f, 0, 0],
+        ),
+    ] {
+        let table = PackedTable::from_words(Format::Float(float), dim, words).unwrap();
+        let method = "cast".into();
+        TableFile { table, method }.save(&path).unwrap();
+        let file = std::fs::read(&path).unwrap();
+        let (header, data) = split(&file);
+        let name = float.name();
+        assert_eq!(
+            header,
+            format!(
+                concat!(
+                    r#"{{"__metadata__":{{"bits":"{}","dim":"{}","format":"qembed","kind":"float","#,
+                    r#""method":"cast","params":"{}","version":"1"}},"#,
+                    r#""rows":{{"data_offsets":[0,8],"dtype":"U8","shape":[1,8]}}}}"#
+                ),
+                bits, dim, name
+            )
+        );
+        assert_eq!(data, bytes, "{name}");
+    }
+}
+
 /// A file of these tensors, with metadata that is sound but for some entries.
 fn load(
     path: &Path,
@@ -513,7 +562,7 @@ fn affine_and_codebook_tables_that_cannot_be() {
     let three = load(rows, &[("bits", "3")]).unwrap();
     assert_eq!(three.table.format().label(), "q3h16");
 
-    let kinds = "this qembed reads version \"1\", kinds affine, symmetric, codebook, blocks";
+    let kinds = "this qembed reads version \"1\", kinds affine, symmetric, codebook, blocks, float";
     let kind = format!("has version \"1\" and kind \"groups\"; {kinds}");
     let version = format!("has version \"2\" and kind \"affine\"; {kinds}");
     let three = "a symmetric row of 3 bits is not supported: take 2, 4 or 8 bits, or affine rows";
@@ -552,6 +601,22 @@ fn affine_and_codebook_tables_that_cannot_be() {
         (
             &[("kind", "symmetric"), ("bits", "8"), ("params", "f32")],
             "its metadata (s8h32, dim 8) needs U8 rows of 12 bytes, the tensor is U8 [2, 8]",
+        ),
+        (
+            &[("kind", "float"), ("params", "q4")],
+            "its metadata \"params\" is \"q4\", not f32 or f16 or bf16",
+        ),
+        (
+            &[("kind", "float")],
+            "its metadata \"bits\" is \"4\"; f16 has 16",
+        ),
+        (
+            &[("kind", "float"), ("params", "bf16"), ("bits", "32")],
+            "its metadata \"bits\" is \"32\"; bf16 has 16",
+        ),
+        (
+            &[("kind", "float"), ("bits", "16")],
+            "its metadata (f16, dim 8) needs U8 rows of 16 bytes, the tensor is U8 [2, 8]",
         ),
         (&[("kind", "codebook"), ("bits", "8")], too_wide),
         (&[("kind", "blocks"), ("bits", "8")], too_wide),

@@ -105,7 +105,7 @@ fn poolings_by_hand() {
 fn symmetric_rows_by_hand() {
     let formats = Format::all().filter(|format| matches!(format, Format::Symmetric { .. }));
     for format in formats {
-        let (least, most) = format.bits().signed_codes().into_inner();
+        let (least, most) = format.bits().unwrap().signed_codes().into_inner();
         let table = symmetric(
             format,
             &[(0.5, &[-2, -1, 0, 1]), (2.0, &[least, most, 0, -1])],

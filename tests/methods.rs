@@ -533,22 +533,23 @@ fn given_steps_on_random_rows() {
     let mut random = Random::new(21);
     let formats = Format::all().filter(|format| matches!(format, Format::Symmetric { .. }));
     for format in formats {
+        let codes = (format.bits().unwrap(), format.params().unwrap());
         for dim in [1, 7, 33, 64] {
             let steps: Vec<f32> = (0..60)
                 .map(|row| (1.5 + random.signed()) * 2.0f32.powi(row % 16 - 13))
-                .map(|step| match format.params() {
+                .map(|step| match format.params().unwrap() {
                     Params::F16 => f16_of(step).to_f32(),
                     Params::F32 => step,
                 })
                 .collect();
-            let reach = |row: usize| steps[row] * 1.2 * format.bits().max_code() as f32;
+            let reach = |row: usize| steps[row] * 1.2 * format.bits().unwrap().max_code() as f32;
             let values: Vec<f32> = (0..60 * dim)
                 .map(|at| random.signed() * reach(at / dim))
                 .collect();
             let got = PackedTable::with_steps(&values, dim, format, &steps).unwrap();
             for (row, values) in values.chunks_exact(dim).enumerate() {
                 let mut words = vec![0; got.row_words(row).len()];
-                write_symmetric(values, steps[row], format, &mut words);
+                write_symmetric(values, steps[row], codes, &mut words);
                 assert_eq!(got.row_words(row), words, "{format} row {row} of dim {dim}");
             }
         }

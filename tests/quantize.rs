@@ -7,8 +7,8 @@ use qembed::gpu::{QuantizeArgs, TableDesc};
 use qembed::reference::quantize::Solver;
 use qembed::verify::shapes::Random;
 use qembed::{
-    Bits, Error, Format, Layout, Method, Narrow, PackedTable, Params, QuantizeSpec, QuantizeStatus,
-    Search,
+    Bits, Error, Float, Format, Layout, Method, Narrow, PackedTable, Params, QuantizeSpec,
+    QuantizeStatus, Search,
 };
 
 fn affine_formats() -> impl Iterator<Item = Format> {
@@ -55,7 +55,8 @@ fn rows_of_every_magnitude() {
         }
         let affine = affine_formats().map(|format| (format, Method::Asym));
         let symmetric = symmetric_formats().map(|format| (format, Method::Absmax));
-        for (format, method) in affine.chain(symmetric) {
+        let floats = Float::ALL.map(|float| (Format::Float(float), Method::Cast));
+        for (format, method) in affine.chain(symmetric).chain(floats) {
             let (expected, counted) =
                 qembed::cpu::quantize_counting(&values, dim, format, method).unwrap();
             let (table, status) = session
@@ -205,7 +206,7 @@ fn every_format_survives_quantize_and_dequantize() {
             let scale = packed.row(row).header().unwrap().scale;
             // Half a step, and what rounding the header to f16 moves: 2^-11 of range and bias, which are
             // below 16 each. With f32, four roundings of numbers below 16.
-            let slack = match format.params() {
+            let slack = match format.params().unwrap() {
                 Params::F16 => 32.0 * 2.0f32.powi(-11),
                 Params::F32 => 4.0 * 16.0 * 2.0f32.powi(-24),
             };

@@ -74,7 +74,7 @@ fn draws_below_the_fraction_round_up() {
     const QUARTER: u32 = 1 << 30;
     for format in training_formats() {
         // Of two bits symmetric rows have no 2.25: one step less.
-        let shift = match (format, format.bits()) {
+        let shift = match (format, format.bits().unwrap()) {
             (Format::Symmetric { .. }, Bits::B2) => -2,
             _ => 0,
         };
@@ -84,7 +84,7 @@ fn draws_below_the_fraction_round_up() {
                 step: 1.0,
                 bias: 0.0,
                 low: 0.0,
-                high: format.bits().max_code() as f32,
+                high: format.bits().unwrap().max_code() as f32,
             },
         };
         let code = |steps: f32, draw| {

@@ -842,8 +842,8 @@ fn every_method_binds_and_records() {
             }
         }
     }
-    // Eleven affine methods in eight formats, absmax in six, k-means in three, at two dims.
-    assert_eq!(count, 2 * (11 * 8 + 6 + 3));
+    // Eleven affine methods in eight formats, absmax in six, k-means and cast in three, at two dims.
+    assert_eq!(count, 2 * (11 * 8 + 6 + 3 + 3));
 }
 
 #[test]

@@ -72,21 +72,23 @@ pub enum Narrow {
 impl Layout {
     /// The native format that holds this layout's rows without loss.
     pub const fn native(self, bits: Bits) -> Format {
+        Format::Affine {
+            bits,
+            params: self.params(bits),
+        }
+    }
+
+    /// Type of scale and bias.
+    const fn params(self, bits: Bits) -> Params {
         match self {
-            Self::PyTorch => Format::affine(bits),
-            Self::Tbe { .. } => Format::Affine {
-                bits,
-                params: Params::F16,
-            },
+            Self::PyTorch => Params::default_for(bits),
+            Self::Tbe { .. } => Params::F16,
         }
     }
 
     /// Bytes of one row. `dim` is 1 to 8192.
     pub const fn row_bytes(self, bits: Bits, dim: u32) -> u32 {
-        let header = match self.native(bits).params() {
-            Params::F16 => 4,
-            Params::F32 => 8,
-        };
+        let header = 4 * self.native(bits).header_words();
         let unpadded = header + code_bytes(bits, dim);
         match self {
             Self::PyTorch => unpadded,
@@ -132,66 +134,67 @@ impl Layout {
         }
     }
 
+    /// Bits and header of the affine rows that can be written in this layout.
+    ///
     /// # Errors
-    /// [`Error::Unsupported`] for symmetric rows, rows with codebooks and widths that the layout does not
-    /// have; [`Error::NarrowingRefused`] where the layout's header is f16, the format's is f32 and `narrow`
-    /// refuses.
-    pub(crate) fn check_export(self, format: Format, narrow: Narrow) -> Result<()> {
+    /// [`Error::Unsupported`] for symmetric rows, rows with codebooks, rows of floats and widths that the layout
+    /// does not have; [`Error::NarrowingRefused`] where the layout's header is f16, the format's is f32 and
+    /// `narrow` refuses.
+    pub(crate) fn check_export(self, format: Format, narrow: Narrow) -> Result<(Bits, Params)> {
         let foreign = match format {
-            Format::Affine { .. } => None,
-            Format::Symmetric { .. } => Some("a signed code"),
-            Format::Codebook { .. } | Format::Blocks { .. } => Some("a codebook"),
+            Format::Affine { bits, params } => {
+                self.check_bits(bits)?;
+                return match (self.narrows(bits, params), narrow) {
+                    (true, Narrow::Refuse) => Err(Error::NarrowingRefused),
+                    (true, Narrow::Round) | (false, _) => Ok((bits, params)),
+                };
+            }
+            Format::Symmetric { .. } => "a signed code",
+            Format::Codebook { .. } | Format::Blocks { .. } => "a codebook",
+            Format::Float(_) => "a float",
         };
-        if let Some(foreign) = foreign {
-            return Err(Error::Unsupported {
-                what: format!("{foreign} in another library's rows"),
-                instead: "PyTorch and FBGEMM have scale and bias; quantize by an affine method",
-            });
-        }
-        self.check_bits(format.bits())?;
-        match (self.narrows(format), narrow) {
-            (true, Narrow::Refuse) => Err(Error::NarrowingRefused),
-            (true, Narrow::Round) | (false, _) => Ok(()),
-        }
+        Err(Error::Unsupported {
+            what: format!("{foreign} in another library's rows"),
+            instead: "PyTorch and FBGEMM have scale and bias; quantize by an affine method",
+        })
     }
 
-    /// Whether a header loses bits on its way into this layout.
-    const fn narrows(self, format: Format) -> bool {
-        let from = format.params();
-        let to = self.native(format.bits()).params();
-        matches!((from, to), (Params::F32, Params::F16))
+    /// Whether a header of this type loses bits on its way into this layout.
+    const fn narrows(self, bits: Bits, params: Params) -> bool {
+        matches!((params, self.params(bits)), (Params::F32, Params::F16))
     }
 
-    /// Writes one native row in this layout, into zeroed bytes.
+    /// Writes one native affine row in this layout, into zeroed bytes.
     ///
     /// # Errors
     /// Name and value of the first number in the header that rounding makes infinite.
     pub(crate) fn export_row(
         self,
         words: &[u32],
-        (format, dim): (Format, u32),
+        (bits, params, dim): (Bits, Params, u32),
         out: &mut [u8],
     ) -> Result<(), (&'static str, f32)> {
-        let native = self.native(format.bits());
-        let (header_at, codes_at) = self.places(format.bits(), out.len());
-        if self.narrows(format) {
+        let format = Format::Affine { bits, params };
+        let native = self.native(bits);
+        let (header_at, codes_at) = self.places(bits, out.len());
+        if self.narrows(bits, params) {
             check_narrowed(Header::read(words, Params::F32))?;
         }
         let mut header = [0; 2];
-        match native.params() == format.params() {
+        match native == format {
             // Bit by bit, signalling NaNs included.
             true => header[..format.header_words() as usize]
                 .copy_from_slice(&words[..format.header_words() as usize]),
-            false => Header::read(words, format.params()).write(&mut header, native.params()),
+            false => Header::read(words, params).write(&mut header, self.params(bits)),
         }
         for (i, word) in header[..native.header_words() as usize].iter().enumerate() {
             out[header_at + 4 * i..][..4].copy_from_slice(&word.to_le_bytes());
         }
         // Code by code: what stands in the padding of the native row stays there.
         let row = Row::new(words, format);
-        let codes_per_byte = 8 / format.bits().count() as usize;
+        let codes_per_byte = 8 / bits.count() as usize;
         for column in 0..dim as usize {
-            let shift = column % codes_per_byte * format.bits().count() as usize;
+            let shift = column % codes_per_byte * bits.count() as usize;
             out[codes_at + column / codes_per_byte] |= (row.code(column) as u8) << shift;
         }
         Ok(())
@@ -261,7 +264,8 @@ mod tests {
                         scale: 0.5,
                         bias: -3.25,
                     };
-                    header.write(&mut words, format.params());
+                    let params = layout.params(bits);
+                    header.write(&mut words, params);
                     for column in 0..dim {
                         put_code(
                             &mut words,
@@ -272,7 +276,7 @@ mod tests {
                     }
                     let mut bytes = vec![0; layout.row_bytes(bits, dim) as usize];
                     layout
-                        .export_row(&words, (format, dim), &mut bytes)
+                        .export_row(&words, (bits, params, dim), &mut bytes)
                         .unwrap();
                     let mut back = vec![0; words.len()];
                     layout.import_row(&bytes, bits, dim, &mut back);
@@ -296,7 +300,7 @@ mod tests {
         }
         let mut bytes = vec![0; 6];
         Layout::PyTorch
-            .export_row(&words, (format, 3), &mut bytes)
+            .export_row(&words, (Bits::B4, Params::F16, 3), &mut bytes)
             .unwrap();
         assert_eq!(bytes, [0xba, 0x0c, 0x00, 0x3c, 0x00, 0x40]);
     }

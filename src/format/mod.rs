@@ -3,6 +3,7 @@
 //! `docs/formats.md` draws every layout byte by byte.
 
 mod blocks;
+mod float;
 mod layout;
 mod row;
 
@@ -10,9 +11,10 @@ pub use blocks::Blocks;
 #[cfg(any(feature = "gpu", feature = "io"))]
 pub(crate) use blocks::id_words;
 pub(crate) use blocks::{codebook_words, id_bits};
+pub use float::Float;
 pub use layout::{Layout, Narrow, RowAlignment};
 pub use row::{Codebook, Header, Levels, Row};
-pub(crate) use row::{put_code, write_step};
+pub(crate) use row::{put_code, read_step, write_step};
 
 use crate::{Error, Result};
 
@@ -143,6 +145,8 @@ pub enum Format {
         /// Bits per code: 2, 3 or 4.
         bits: Bits,
     },
+    /// The values themselves, without a header; f32 and bf16 subnormals count as zeros of their sign.
+    Float(Float),
 }
 
 impl Format {
@@ -163,6 +167,7 @@ impl Format {
             .chain(symmetric)
             .chain(bits.map(|bits| Self::Codebook { bits }))
             .chain(bits.map(|bits| Self::Blocks { bits }))
+            .chain(Float::ALL.map(Self::Float))
     }
 
     /// Affine rows with the header that PyTorch gives this width ([`Params::default_for`]).
@@ -173,27 +178,46 @@ impl Format {
         }
     }
 
-    /// Bits per code.
-    pub const fn bits(self) -> Bits {
+    /// Bits per code; `None` for rows of floats, which have no codes.
+    pub const fn bits(self) -> Option<Bits> {
         match self {
             Self::Affine { bits, .. }
             | Self::Symmetric { bits, .. }
             | Self::Codebook { bits }
-            | Self::Blocks { bits } => bits,
+            | Self::Blocks { bits } => Some(bits),
+            Self::Float(_) => None,
         }
     }
 
-    /// Type of scale and bias, of the step, or of the centroids.
-    pub const fn params(self) -> Params {
+    /// Bits of a row that a column takes: those of its code, or of its float.
+    pub const fn width_bits(self) -> u32 {
         match self {
-            Self::Affine { params, .. } | Self::Symmetric { params, .. } => params,
-            Self::Codebook { .. } | Self::Blocks { .. } => Params::F16,
+            Self::Affine { bits, .. }
+            | Self::Symmetric { bits, .. }
+            | Self::Codebook { bits }
+            | Self::Blocks { bits } => bits.count(),
+            Self::Float(float) => float.width_bits(),
+        }
+    }
+
+    /// As many low bits as a column takes.
+    pub(crate) const fn column_mask(self) -> u32 {
+        u32::MAX >> (u32::BITS - self.width_bits())
+    }
+
+    /// Type of scale and bias, of the step, or of the centroids; `None` for rows of floats, which have nothing
+    /// beside their values.
+    pub const fn params(self) -> Option<Params> {
+        match self {
+            Self::Affine { params, .. } | Self::Symmetric { params, .. } => Some(params),
+            Self::Codebook { .. } | Self::Blocks { .. } => Some(Params::F16),
+            Self::Float(_) => None,
         }
     }
 
     /// The format's part of every label: `q4h16` is 4-bit codes beside an f16 header, `s4h16` signed ones
     /// beside an f16 step, `c4` codes beside a codebook of the row's own, `b4` with a codebook of the row's
-    /// block.
+    /// block; rows of floats have their type's name.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Affine { bits, params } => match (bits, params) {
@@ -228,6 +252,7 @@ impl Format {
                 Bits::B4 => "b4",
                 Bits::B8 => "b8",
             },
+            Self::Float(float) => float.name(),
         }
     }
 
@@ -241,14 +266,14 @@ impl Format {
             // A row is whole words: an f16 step takes one as an f32 step does.
             Self::Symmetric { .. } => 1,
             Self::Codebook { bits } => codebook_words(bits),
-            Self::Blocks { .. } => 0,
+            Self::Blocks { .. } | Self::Float(_) => 0,
         }
     }
 
-    /// Words of a row: header, then codes, padded with zero bits to whole words. `dim` is 1 to 8192.
+    /// Words of a row: header, then codes or floats, padded with zero bits to whole words. `dim` is 1 to 8192.
     pub const fn row_words(self, dim: u32) -> u32 {
-        let code_bits = dim as u64 * self.bits().count() as u64;
-        self.header_words() + code_bits.div_ceil(32) as u32
+        let column_bits = dim as u64 * self.width_bits() as u64;
+        self.header_words() + column_bits.div_ceil(32) as u32
     }
 
     /// Bytes from one row to the next.
@@ -262,7 +287,7 @@ impl Format {
     /// [`Error::Unsupported`] for codebooks of 8 bits and symmetric rows of 3.
     pub(crate) fn check(self) -> Result<()> {
         match self {
-            Self::Affine { .. } => Ok(()),
+            Self::Affine { .. } | Self::Float(_) => Ok(()),
             Self::Symmetric { bits, .. } => check_symmetric_bits(bits),
             Self::Codebook { bits } | Self::Blocks { bits } => check_codebook_bits(bits),
         }
@@ -341,12 +366,16 @@ mod tests {
             let s8 = Format::Symmetric { bits, params };
             assert_eq!((s8.row_bytes(64), s8.row_bytes(65)), (68, 72));
         }
+        let floats = |dim| Float::ALL.map(|float| Format::Float(float).row_bytes(dim));
+        assert_eq!(floats(64), [256, 128, 128]);
+        assert_eq!(floats(1), [4, 4, 4]);
+        assert_eq!(floats(8191), [32764, 16384, 16384]);
     }
 
     #[test]
-    fn twenty_formats_with_a_label_each() {
+    fn twenty_three_formats_with_a_label_each() {
         let labels: std::collections::BTreeSet<_> = Format::all().map(Format::label).collect();
-        assert_eq!(labels.len(), 20);
+        assert_eq!(labels.len(), 23);
         assert!(Format::all().all(|format| format.check().is_ok()));
     }
 }

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{Format, Params};
+use super::{Float, Format, Params};
 
 /// Scale and bias of an affine row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub(crate) fn write_step(words: &mut [u32], params: Params, step: f32) {
     };
 }
 
-/// What the codes of a row stand for.
+/// What the codes of a row stand for, or that it has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Levels<'a> {
     /// `scale * code + bias`
@@ -83,6 +83,8 @@ pub enum Levels<'a> {
     },
     /// `codebook[code]`
     Codebook(Codebook<'a>),
+    /// There are no codes: the row holds its values, [`Row::float`].
+    Float(Float),
 }
 
 /// f16 centroids, two to a word, the even one in the low half.
@@ -132,6 +134,7 @@ impl<'a> Row<'a> {
             Format::Codebook { .. } | Format::Blocks { .. } => {
                 Levels::Codebook(Codebook(&words[..format.header_words() as usize]))
             }
+            Format::Float(float) => Levels::Float(float),
         };
         Self::with_levels(words, format, levels)
     }
@@ -150,11 +153,11 @@ impl<'a> Row<'a> {
         self.levels
     }
 
-    /// Scale and bias as stored; `None` where the row is symmetric or has a codebook.
+    /// Scale and bias as stored; `None` where the row is not affine.
     pub fn header(&self) -> Option<Header> {
         match self.levels {
             Levels::Affine(header) => Some(header),
-            Levels::Symmetric { .. } | Levels::Codebook(_) => None,
+            Levels::Symmetric { .. } | Levels::Codebook(_) | Levels::Float(_) => None,
         }
     }
 
@@ -162,11 +165,22 @@ impl<'a> Row<'a> {
     pub fn step(&self) -> Option<f32> {
         match self.levels {
             Levels::Symmetric { step } => Some(step),
-            Levels::Affine(_) | Levels::Codebook(_) => None,
+            Levels::Affine(_) | Levels::Codebook(_) | Levels::Float(_) => None,
         }
     }
 
-    /// The bits of one column's code, as an unsigned integer.
+    /// The float of one column as stored, a subnormal too; `None` where the row has codes.
+    ///
+    /// # Panics
+    /// Where the row has no such column.
+    pub fn float(&self, column: usize) -> Option<f32> {
+        match self.levels {
+            Levels::Float(float) => Some(float.widened(self.code(column))),
+            Levels::Affine(_) | Levels::Symmetric { .. } | Levels::Codebook(_) => None,
+        }
+    }
+
+    /// The bits of one column's code, as an unsigned integer; in a row of floats those of the float.
     ///
     /// # Panics
     /// Where the row has no such column.
@@ -174,7 +188,7 @@ impl<'a> Row<'a> {
         get_bits(
             &self.words[self.format.header_words() as usize..],
             column,
-            self.format.bits().count(),
+            self.format.width_bits(),
         )
     }
 
@@ -184,7 +198,7 @@ impl<'a> Row<'a> {
     /// # Panics
     /// Where the row has no such column.
     pub fn signed_code(&self, column: usize) -> i32 {
-        let unused = u32::BITS - self.format.bits().count();
+        let unused = u32::BITS - self.format.width_bits();
         (self.code(column) << unused) as i32 >> unused
     }
 }
@@ -192,7 +206,7 @@ impl<'a> Row<'a> {
 /// Ors one code into a row whose code bits are still zero.
 pub(crate) fn put_code(words: &mut [u32], format: Format, column: usize, code: u32) {
     let codes = &mut words[format.header_words() as usize..];
-    put_bits(codes, column, format.bits().count(), code);
+    put_bits(codes, column, format.width_bits(), code);
 }
 
 /// Number `at` of a dense sequence of `width` bits each, low bits first; 0 where `width` is.

@@ -17,6 +17,7 @@ mod table;
 mod tuning;
 mod update;
 mod weigh;
+mod write_rows;
 
 #[cfg(feature = "session")]
 pub(crate) use arguments::max_binding_bytes;

@@ -65,9 +65,9 @@ impl Quantize {
         spec: QuantizeSpec,
         pipeline: Arc<Pipeline>,
     ) -> Result<Self> {
-        let errors = match spec.method {
-            Method::HistApprox { bins } | Method::HistBrute { bins } => {
-                Some(kernels.bin_errors(bins, spec.format.bits())?)
+        let errors = match (spec.method, spec.format.bits()) {
+            (Method::HistApprox { bins } | Method::HistBrute { bins }, Some(bits)) => {
+                Some(kernels.bin_errors(bins, bits)?)
             }
             _ => None,
         };

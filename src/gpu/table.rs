@@ -5,7 +5,7 @@ use super::kernels::Kernels;
 use super::scope::{buffer, checked, filled_buffer};
 use crate::format::{check_dim, codebook_words, id_bits, id_words};
 use crate::shader::TableUniform;
-use crate::{Error, Format, PackedTable, Result};
+use crate::{Bits, Error, Format, PackedTable, Result};
 
 /// Usages of the memory that these kernels allocate for tables.
 const OWN: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
@@ -70,8 +70,8 @@ impl TableDesc {
     }
 
     /// Bytes of the codebooks of `blocks` blocks, and of the rows' block ids.
-    fn blocks_bytes(&self, blocks: u32) -> u64 {
-        let codebooks = u64::from(blocks) * u64::from(codebook_words(self.format.bits()));
+    fn blocks_bytes(&self, bits: Bits, blocks: u32) -> u64 {
+        let codebooks = u64::from(blocks) * u64::from(codebook_words(bits));
         4 * (codebooks + id_words(self.rows, id_bits(blocks)) as u64)
     }
 
@@ -180,22 +180,22 @@ fn blocks_range(
     given: Option<&BlocksBuffer<'_>>,
     limits: &wgpu::Limits,
 ) -> Result<Option<BlocksRange>> {
-    let needs = matches!(desc.format, Format::Blocks { .. });
-    let blocks = match (given, needs) {
-        (None, false) => return Ok(None),
-        (Some(blocks), true) if blocks.count > 0 => blocks,
-        (given, _) => {
+    let (bits, blocks) = match (given, desc.format) {
+        (Some(blocks), Format::Blocks { bits }) if blocks.count > 0 => (bits, blocks),
+        (given, format) => {
+            let needed = match format {
+                Format::Blocks { .. } => format!("at least one block for {format} rows"),
+                _ if given.is_none() => return Ok(None),
+                _ => format!("None for {format} rows"),
+            };
             return Err(Error::Shape {
                 argument: "blocks",
-                needed: match needs {
-                    true => format!("at least one block for {} rows", desc.format),
-                    false => format!("None for {} rows", desc.format),
-                },
+                needed,
                 got: given.map_or("None".into(), |blocks| format!("{} blocks", blocks.count)),
             });
         }
     };
-    let bytes = desc.blocks_bytes(blocks.count);
+    let bytes = desc.blocks_bytes(bits, blocks.count);
     check_binding_size("blocks", bytes, limits)?;
     Range::storage("blocks", &blocks.words, bytes, limits)?;
     Ok(Some(BlocksRange {

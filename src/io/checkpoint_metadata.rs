@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::entries::Entries;
-use super::row_kind::{Kind, VERSION};
+use super::row_kind::{VERSION, entries_of};
 use crate::format::check_dim;
 use crate::training::{
     BadInput, Boundary, Checkpoint, GradientScale, Granularity, LearnedSteps, Optimizer,
@@ -118,9 +118,9 @@ impl CheckpointMetadata {
         let mut entries = Writer(Map::new());
         entries.text("format", FORMAT);
         entries.text("version", VERSION);
-        entries.text("kind", Kind::of(self.format).name());
-        entries.number("bits", self.format.bits().count());
-        entries.text("params", self.format.params().name());
+        for (key, text) in entries_of(self.format) {
+            entries.text(key, text);
+        }
         entries.number("dim", self.dim);
         entries.number("number", self.number);
         entries.number("seed", self.spec.seed);

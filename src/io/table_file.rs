@@ -32,9 +32,10 @@ impl TableFile {
         let (format, dim) = (header.metadata.format, header.metadata.dim as usize);
         let words = read_words(&mut file, "rows")?;
         let table = match format {
-            Format::Affine { .. } | Format::Symmetric { .. } | Format::Codebook { .. } => {
-                PackedTable::from_words(format, dim, words)
-            }
+            Format::Affine { .. }
+            | Format::Symmetric { .. }
+            | Format::Codebook { .. }
+            | Format::Float(_) => PackedTable::from_words(format, dim, words),
             Format::Blocks { bits } => {
                 let codebooks = read_words(&mut file, "codebooks")?;
                 let ids = read_words(&mut file, "block_ids")?;

@@ -9,7 +9,7 @@ use super::safetensors_file::SafetensorsFile;
 use super::table_metadata::TableMetadata;
 use super::tensors::{Tensor, check_tensors, read_rows, write_header};
 use crate::format::{id_bits, id_words};
-use crate::{PackedTable, Result};
+use crate::{Format, PackedTable, Result};
 
 /// What a table file says before its data.
 pub(super) struct TableHeader {
@@ -54,10 +54,10 @@ impl TableHeader {
             dtype: Dtype::U8,
             shape: vec![self.rows.into(), format.row_bytes(dim).into()],
         };
-        let Some(blocks) = self.metadata.blocks else {
+        let (Some(blocks), Format::Blocks { bits }) = (self.metadata.blocks, format) else {
             return vec![rows];
         };
-        let centroids = format.bits().max_code() + 1;
+        let centroids = bits.max_code() + 1;
         let codebooks = Tensor {
             name: "codebooks",
             dtype: Dtype::F16,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::entries::Entries;
-use super::row_kind::{Kind, VERSION};
+use super::row_kind::{Kind, VERSION, entries_of};
 use crate::format::check_dim;
 use crate::{Format, Result};
 
@@ -25,12 +25,12 @@ impl TableMetadata {
         let mut entries = json!({
             "format": "qembed",
             "version": VERSION,
-            "kind": Kind::of(self.format).name(),
-            "bits": self.format.bits().count().to_string(),
-            "params": self.format.params().name(),
             "dim": self.dim.to_string(),
             "method": self.method,
         });
+        for (key, text) in entries_of(self.format) {
+            entries[key] = json!(text);
+        }
         if let Some(blocks) = self.blocks {
             entries["blocks"] = json!(blocks.to_string());
         }
@@ -51,7 +51,7 @@ impl TableMetadata {
         let dim = check_dim(entries.number("dim")?);
         let blocks = match kind {
             Kind::Blocks => Some(entries.number("blocks")?),
-            Kind::Affine | Kind::Symmetric | Kind::Codebook => None,
+            Kind::Affine | Kind::Symmetric | Kind::Codebook | Kind::Float => None,
         };
         Ok(Self {
             format,

@@ -7,7 +7,7 @@ pub use constants::{Clip, bin_errors, clip, cut};
 use crate::format::{Bits, Format, Params};
 use crate::{Error, Result};
 
-/// How scale and bias, the step, or the centroids of a codebook, are chosen.
+/// How scale and bias, the step, or the centroids of a codebook, are chosen; or that the values stay floats.
 ///
 /// Sources: Guan et al. 2019, "Post-Training 4-bit Quantization on Embedding Tables", and the operators of
 /// PyTorch and Caffe2 that grew out of it. `docs/accuracy.md` compares them.
@@ -77,6 +77,8 @@ pub enum Method {
     /// Symmetric rows whose step takes the largest magnitude to the largest code: what training starts from.
     /// [`crate::PackedTable::with_steps`] takes steps that are known already.
     Absmax,
+    /// Rows of floats: every value rounded once, to nearest even; f32 keeps every bit.
+    Cast,
 }
 
 /// Parameters of the greedy search.
@@ -153,6 +155,7 @@ impl Method {
                 iterations: 10,
             },
             Self::Absmax,
+            Self::Cast,
         ]
     };
 
@@ -173,6 +176,7 @@ impl Method {
             Self::Kmeans { .. } => "kmeans",
             Self::KmeansCls { .. } => "kmeans-cls",
             Self::Absmax => "absmax",
+            Self::Cast => "cast",
         }
     }
 
@@ -180,8 +184,8 @@ impl Method {
     /// [`Method::Absmax`], else scale and bias of that type (`None`: [`Params::default_for`]).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for codebooks of 8 bits, for `params` where there are codebooks, and for
-    /// symmetric rows of 3 bits.
+    /// [`Error::Unsupported`] for codebooks of 8 bits, for `params` where there are codebooks, for
+    /// symmetric rows of 3 bits, and for [`Method::Cast`], which writes no codes but [`Format::Float`].
     pub fn format(self, bits: Bits, params: Option<Params>) -> Result<Format> {
         let format = match (self, params) {
             (Self::Kmeans { .. }, None) => Format::Codebook { bits },
@@ -190,6 +194,12 @@ impl Method {
                 return Err(Error::Unsupported {
                     what: format!("a type of scale and bias with {}", self.name()),
                     instead: "its centroids are f16; leave it out",
+                });
+            }
+            (Self::Cast, _) => {
+                return Err(Error::Unsupported {
+                    what: format!("cast to codes of {} bits", bits.count()),
+                    instead: "it writes rows of floats; take f32, f16 or bf16",
                 });
             }
             (Self::Absmax, params) => Format::Symmetric {
@@ -208,7 +218,7 @@ impl Method {
     /// [`Error::Shape`], [`Error::Unsupported`].
     pub fn check(self, format: Format) -> Result<()> {
         match self {
-            Self::Asym | Self::Sym | Self::Gss | Self::Aciq | Self::Absmax => {}
+            Self::Asym | Self::Sym | Self::Gss | Self::Aciq | Self::Absmax | Self::Cast => {}
             Self::HistApprox { bins } | Self::HistBrute { bins } => {
                 check_between("bins", bins, 1, MAX_HISTOGRAM_BINS)?;
             }
@@ -229,12 +239,17 @@ impl Method {
             Self::Kmeans { .. } => matches!(format, Format::Codebook { .. }),
             Self::KmeansCls { .. } => matches!(format, Format::Blocks { .. }),
             Self::Absmax => matches!(format, Format::Symmetric { .. }),
+            Self::Cast => matches!(format, Format::Float(_)),
             _ => matches!(format, Format::Affine { .. }),
         };
         if !fits {
             return Err(Error::Unsupported {
                 what: format!("{} into rows of {format}", self.name()),
-                instead: "take the format of Method::format",
+                instead: match format {
+                    Format::Float(_) => "rows of floats are made by cast",
+                    _ if self == Self::Cast => "it writes rows of floats; take f32, f16 or bf16",
+                    _ => "take the format of Method::format",
+                },
             });
         }
         format.check()
@@ -278,16 +293,40 @@ fn check_between(argument: &'static str, got: u32, least: u32, most: u32) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Float;
 
     #[test]
     fn every_method_has_a_name_and_takes_its_own_format() {
         let names: std::collections::BTreeSet<_> = Method::ALL.iter().map(|m| m.name()).collect();
         assert_eq!(names.len(), Method::ALL.len());
         for &method in Method::ALL {
-            method
-                .check(method.format(Bits::B4, None).unwrap())
-                .unwrap();
+            let format = match method {
+                Method::Cast => Format::Float(Float::Bf16),
+                method => method.format(Bits::B4, None).unwrap(),
+            };
+            method.check(format).unwrap();
         }
+    }
+
+    #[test]
+    fn floats_are_cast_and_nothing_else_is() {
+        let refused = |method: Method, format| method.check(format).unwrap_err().to_string();
+        for format in Format::all() {
+            let float = matches!(format, Format::Float(_));
+            assert_eq!(Method::Cast.check(format).is_ok(), float, "{format}");
+        }
+        assert_eq!(
+            refused(Method::Asym, Format::Float(Float::F16)),
+            "asym into rows of f16 is not supported: rows of floats are made by cast"
+        );
+        assert_eq!(
+            refused(Method::Cast, Format::affine(Bits::B4)),
+            "cast into rows of q4h16 is not supported: it writes rows of floats; take f32, f16 or bf16"
+        );
+        assert_eq!(
+            Method::Cast.format(Bits::B4, None).unwrap_err().to_string(),
+            "cast to codes of 4 bits is not supported: it writes rows of floats; take f32, f16 or bf16"
+        );
     }
 
     #[test]

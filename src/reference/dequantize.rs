@@ -3,9 +3,10 @@
 use super::exact;
 use crate::{Levels, PackedTable, Row};
 
-/// The value of one column: `rn(rn(scale * code) + bias)`, `rn(step * code)`, or the code's centroid.
+/// The value of one column: `rn(rn(scale * code) + bias)`, `rn(step * code)`, the code's centroid, or the float
+/// itself.
 ///
-/// Subnormal headers count as zero; a zero value of an affine or a symmetric row is +0; NaN and infinity
+/// Subnormal headers count as zero, and so does a float that is subnormal in f32, which keeps its sign; a zero value of an affine or a symmetric row is +0; NaN and infinity
 /// propagate.
 ///
 /// # Source
@@ -22,6 +23,7 @@ pub fn row_value(row: Row<'_>, column: usize) -> f32 {
             exact::mul(exact::input(step), row.signed_code(column) as f32)
         }
         Levels::Codebook(codebook) => codebook.value(row.code(column)),
+        Levels::Float(float) => exact::input(float.widened(row.code(column))),
     }
 }
 

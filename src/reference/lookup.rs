@@ -24,7 +24,7 @@ pub struct Pooled {
     /// The output `[bags, dim]` (`[indices, dim]` for [`Pooling::None`]), in f64.
     pub output: Vec<f64>,
     /// `sum |w| * (|scale * code| + |bias|)` of every element, divided like the output; of symmetric rows
-    /// `|step * code|`, of others the centroid's magnitude.
+    /// `|step * code|`, of others the magnitude of the centroid or of the float.
     pub magnitude: Vec<f64>,
     /// What flushing subnormals may cost an element: 2^-126 for every operation, times the factor
     /// that the operation's result still meets; divided like the output.
@@ -142,7 +142,7 @@ fn pool(
     out.terms.push(positions.len() as u32);
 }
 
-/// `|w| * (|scale * code| + |bias|)`, `|w| * |step * code|`, or `|w| * |centroid|`
+/// `|w| * (|scale * code| + |bias|)`, `|w| * |step * code|`, `|w| * |centroid|`, or `|w| * |float|`
 fn magnitude(row: Row<'_>, column: usize, weight: Option<f32>) -> f64 {
     let value = match row.levels() {
         Levels::Affine(header) => {
@@ -151,6 +151,7 @@ fn magnitude(row: Row<'_>, column: usize, weight: Option<f32>) -> f64 {
         }
         Levels::Symmetric { step } => (f64::from(step) * f64::from(row.signed_code(column))).abs(),
         Levels::Codebook(codebook) => f64::from(codebook.value(row.code(column))).abs(),
+        Levels::Float(_) => f64::from(row_value(row, column)).abs(),
     };
     f64::from(weight.unwrap_or(1.0)).abs() * value
 }
@@ -171,9 +172,14 @@ fn gathered(value: f32, weight: Option<f32>) -> f32 {
     }
 }
 
-/// The larger value; NaN is larger than anything.
+/// The larger value, +0 above -0; NaN is larger than anything.
 fn larger(a: f32, b: f32) -> f32 {
-    if a.is_nan() || a > b { a } else { b }
+    match (a.is_nan(), b.is_nan()) {
+        (true, _) => a,
+        (false, true) => b,
+        (false, false) if a.total_cmp(&b).is_gt() => a,
+        (false, false) => b,
+    }
 }
 
 /// Checks lengths; gives the number of output rows.

@@ -9,7 +9,8 @@ use super::update::{
     Moved, NewHeader, Ruler, UpdateArgs, advance, advance_rows, check, gradient_of, header,
     occurrences, report_row, write,
 };
-use crate::format::{Levels, Params};
+use crate::format::{Bits, Levels, Params};
+use crate::reference::quantize::stored;
 use crate::training::{
     Boundary, Granularity, LearnedSteps, MIN_STEP, OptimizerConstants, Rounding, UpdateStatus,
     UpdateStep, check_gradient, no_steps_of,
@@ -116,7 +117,7 @@ pub fn learn_steps(
     staged: &Staged,
     args: StepArgs<'_>,
 ) -> Result<UpdateStatus> {
-    check_learning(table, state, &args)?;
+    let (bits, params) = check_learning(table, state, &args)?;
     let UpdateArgs {
         batch,
         gradient,
@@ -133,7 +134,7 @@ pub fn learn_steps(
     .constants(args.learned.optimizer)?;
     let bags = batch.bags() as u32;
     let scale = args.learned.gradient_scale;
-    let scale = exact::input(scale.value(format.bits(), table.dim(), bags)?);
+    let scale = exact::input(scale.value(bits, table.dim(), bags)?);
     let mut status = UpdateStatus::CLEAR;
     let found = occurrences(&batch, table.rows(), &mut status)?;
     let values = |segment: usize| &staged.values[segment * dim..][..dim];
@@ -174,7 +175,7 @@ pub fn learn_steps(
                     &args.learned,
                     &constants,
                     (step_of(table, row), gradient, old),
-                    format,
+                    params,
                 ) {
                     Some((new_step, new_state)) => {
                         rows.push((row, values(segment).to_vec(), new_step));
@@ -188,7 +189,7 @@ pub fn learn_steps(
         Granularity::Table => {
             let total = total(staged.rows.len(), &gradients);
             let old = (step_of(table, 0), total, &state[..len]);
-            match learned(&args.learned, &constants, old, format) {
+            match learned(&args.learned, &constants, old, params) {
                 Some((new_step, new_state)) => {
                     states.push((0, new_state));
                     for row in 0..table.rows() {
@@ -264,14 +265,10 @@ fn learned(
     learned: &LearnedSteps,
     constants: &OptimizerConstants,
     (old, gradient, state): (f32, f32, &[f32]),
-    format: Format,
+    params: Params,
 ) -> Option<(f32, Vec<f32>)> {
     let (moved, state) = advance(learned.optimizer, constants, (&[old], &[gradient], state))?;
-    let step = moved[0].max(MIN_STEP);
-    let step = match format.params() {
-        Params::F16 => exact::to_f16(step),
-        Params::F32 => step,
-    };
+    let step = stored(moved[0].max(MIN_STEP), params);
     step.is_finite().then_some((step, state))
 }
 
@@ -279,22 +276,24 @@ fn learned(
 fn step_of(table: &PackedTable, row: u32) -> f32 {
     match table.row(row as usize).levels() {
         Levels::Symmetric { step } => exact::input(step),
-        Levels::Affine(_) | Levels::Codebook(_) => f32::NAN,
+        Levels::Affine(_) | Levels::Codebook(_) | Levels::Float(_) => f32::NAN,
     }
 }
 
+/// Bits of the codes and type of the steps.
 pub(crate) fn check_learning(
     table: &PackedTable,
     state: &[f32],
     args: &StepArgs<'_>,
-) -> Result<()> {
-    check_symmetric(table.format())?;
+) -> Result<(Bits, Params)> {
+    let symmetric = check_symmetric(table.format())?;
     let UpdateArgs {
         batch, gradient, ..
     } = args.update;
     batch.check()?;
     check_gradient(&batch, table.dim(), gradient)?;
-    check_step_state(table, &args.learned, state.len())
+    check_step_state(table, &args.learned, state.len())?;
+    Ok(symmetric)
 }
 
 /// # Errors
@@ -315,9 +314,13 @@ fn check_step_state(table: &PackedTable, learned: &LearnedSteps, got: usize) -> 
     })
 }
 
-pub(crate) fn check_symmetric(format: Format) -> Result<()> {
+/// Bits of the codes and type of the step.
+///
+/// # Errors
+/// [`Error::Unsupported`] where rows are not symmetric.
+pub(crate) fn check_symmetric(format: Format) -> Result<(Bits, Params)> {
     match format {
-        Format::Symmetric { .. } => Ok(()),
+        Format::Symmetric { bits, params } => Ok((bits, params)),
         _ => Err(no_steps_of(format)),
     }
 }

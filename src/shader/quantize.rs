@@ -3,7 +3,7 @@
 use super::variants::{binding, flag, format_constants};
 use super::{Access, Binding, Promise, Variant, WORKGROUP};
 use crate::method::{clip, cut};
-use crate::{Format, Method, QuantizeSpec};
+use crate::{Bits, Format, Method, QuantizeSpec};
 
 /// The modules of an affine method: what they share, then its own fragments.
 macro_rules! affine {
@@ -41,7 +41,17 @@ const ABSMAX: &str = module!(
     "format.wgsl",
     "exact.wgsl",
     "quantize.wgsl",
+    "quantize_reach.wgsl",
     "quantize_absmax.wgsl"
+);
+
+const CAST: &str = module!(
+    "table.wgsl",
+    "format.wgsl",
+    "exact.wgsl",
+    "quantize.wgsl",
+    "quantize_reach.wgsl",
+    "quantize_cast.wgsl"
 );
 
 const BINDINGS: &[Binding] = &[
@@ -70,7 +80,6 @@ const MOST_CACHED: u32 = 896;
 /// The quantize kernel of a spec that [`Method::check`] accepts, [`Method::KmeansCls`] excepted, which has
 /// none.
 pub fn quantize(spec: &QuantizeSpec) -> Variant {
-    let bits = spec.format.bits();
     let mut constants = format_constants(spec.format);
     let team = [
         ("CACHED", f64::from(cached(spec.dim))),
@@ -88,19 +97,17 @@ pub fn quantize(spec: &QuantizeSpec) -> Variant {
             constants.push(("TEAM", f64::from(row_team(spec.dim))));
             ABSMAX
         }
+        Method::Cast => {
+            constants.push(("TEAM", f64::from(row_team(spec.dim))));
+            CAST
+        }
         Method::Gss => {
             constants.extend(team);
             GSS
         }
         Method::Aciq => {
             constants.extend(team);
-            let clip = clip(bits);
-            constants.extend([
-                ("NORMAL_CLIP", f64::from(clip.normal)),
-                ("NORMAL_ERROR", f64::from(clip.normal_error)),
-                ("LAPLACE_CLIP", f64::from(clip.laplace)),
-                ("LAPLACE_ERROR", f64::from(clip.laplace_error)),
-            ]);
+            constants.extend(spec.format.bits().into_iter().flat_map(clips));
             ACIQ
         }
         Method::HistApprox { bins } | Method::HistBrute { bins } => {
@@ -123,11 +130,9 @@ pub fn quantize(spec: &QuantizeSpec) -> Variant {
                 Method::Best { .. } => 16.0,
                 _ => 1.0,
             };
-            constants.extend([
-                ("PAPER", flag(false)),
-                ("STARTS", starts),
-                ("CUT", f64::from(cut(bits))),
-            ]);
+            constants.extend([("PAPER", flag(false)), ("STARTS", starts)]);
+            let cut = spec.format.bits().map(cut);
+            constants.extend(cut.map(|cut| ("CUT", f64::from(cut))));
             LSQ
         }
         Method::Kmeans { .. } | Method::KmeansCls { .. } => {
@@ -152,10 +157,22 @@ pub fn quantize(spec: &QuantizeSpec) -> Variant {
     }
 }
 
+fn clips(bits: Bits) -> [(&'static str, f64); 4] {
+    let clip = clip(bits);
+    [
+        ("NORMAL_CLIP", f64::from(clip.normal)),
+        ("NORMAL_ERROR", f64::from(clip.normal_error)),
+        ("LAPLACE_CLIP", f64::from(clip.laplace)),
+        ("LAPLACE_ERROR", f64::from(clip.laplace_error)),
+    ]
+}
+
 /// Rows that a workgroup of the quantize kernel owns.
 pub fn quantize_rows_per_group(spec: &QuantizeSpec) -> u32 {
     match spec.method {
-        Method::Asym | Method::Sym | Method::Absmax => WORKGROUP / row_team(spec.dim),
+        Method::Asym | Method::Sym | Method::Absmax | Method::Cast => {
+            WORKGROUP / row_team(spec.dim)
+        }
         Method::GreedyTorch(_) => WORKGROUP,
         Method::HistApprox { .. } | Method::HistBrute { .. } => 1,
         _ => WORKGROUP / TEAM,
@@ -183,7 +200,9 @@ pub(super) fn all(format: Format) -> impl Iterator<Item = Variant> {
     methods.flat_map(move |method| {
         // A dim for every size of team, and for every size of row in workgroup memory.
         let dims: &[u32] = match method {
-            Method::Asym | Method::Sym | Method::Absmax => &[4, 8, 16, 32, 64, 128, 256],
+            Method::Asym | Method::Sym | Method::Absmax | Method::Cast => {
+                &[4, 8, 16, 32, 64, 128, 256]
+            }
             Method::GreedyTorch(_) | Method::HistApprox { .. } | Method::HistBrute { .. } => &[64],
             _ => &[64, 256, MOST_CACHED, 1024],
         };

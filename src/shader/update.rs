@@ -4,7 +4,7 @@ use super::variants::{binding, flag, format_constants};
 use super::{Access, Binding, Promise, Variant};
 use crate::training::{
     Boundary, Granularity, LearnedSteps, Optimizer, OptimizerConstants, Parameters, Rounding,
-    UpdateSpec, UpdateStep, training_formats,
+    UpdateSpec, UpdateStep, no_steps_of, training_formats,
 };
 use crate::{Format, Pooling, Weighting};
 
@@ -57,18 +57,22 @@ impl HyperUniform {
     /// a batch of `format` rows of `dim` columns.
     ///
     /// # Errors
-    /// Those of [`Optimizer::constants`] and of the gradient's scale.
+    /// [`crate::Error::Unsupported`] for rows that are not symmetric, those of [`Optimizer::constants`] and of
+    /// the gradient's scale.
     pub fn learned(
         learned: &LearnedSteps,
         step: &UpdateStep,
         (format, dim, bags): (Format, u32, u32),
     ) -> crate::Result<Self> {
+        let Format::Symmetric { bits, .. } = format else {
+            return Err(no_steps_of(format));
+        };
         let of_steps = UpdateStep {
             weight_decay: learned.weight_decay,
             ..*step
         };
         Ok(Self {
-            gradient_scale: learned.gradient_scale.value(format.bits(), dim, bags)?,
+            gradient_scale: learned.gradient_scale.value(bits, dim, bags)?,
             inclusive: (learned.boundary == Boundary::Inclusive).into(),
             ..Self::new(learned.optimizer, &of_steps)?
         })
@@ -106,7 +110,7 @@ pub const TEAM: u32 = 4;
 
 macro_rules! training_module {
     ($($file:literal),+) => {
-        module!("table.wgsl", "format.wgsl", "exact.wgsl", "philox.wgsl", "batch.wgsl", "decode.wgsl", "team.wgsl",
+        module!("table.wgsl", "format.wgsl", "exact.wgsl", "philox.wgsl", "batch.wgsl", "decode.wgsl", "decode_codes.wgsl", "team.wgsl",
             "optimizer.wgsl", "passes.wgsl", "segments.wgsl", "rounding.wgsl", "store.wgsl", $($file),+)
     };
 }
@@ -154,6 +158,7 @@ const WEIGH_AFFINE: &str = module!(
     "exact.wgsl",
     "batch.wgsl",
     "decode.wgsl",
+    "decode_codes.wgsl",
     "decode_affine.wgsl",
     "team.wgsl",
     "weigh.wgsl"
@@ -164,6 +169,7 @@ const WEIGH_SYMMETRIC: &str = module!(
     "exact.wgsl",
     "batch.wgsl",
     "decode.wgsl",
+    "decode_codes.wgsl",
     "decode_symmetric.wgsl",
     "team.wgsl",
     "weigh.wgsl"

@@ -2,16 +2,17 @@
 //! knows constants, bindings and labels.
 
 use super::{Access, Binding, Promise, Variant, WORKGROUP};
-use crate::{Format, LookupPlan, LookupSpec, Output, Params, Pooling, Weighting};
+use crate::{Float, Format, LookupPlan, LookupSpec, Output, Params, Pooling, Weighting};
 
 /// The modules of a lookup, one for every way to decode.
 macro_rules! by_decoding {
     ($($file:literal),+) => {
         Sources {
-            affine: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_affine.wgsl", $($file),+),
-            symmetric: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_symmetric.wgsl", $($file),+),
-            codebook: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codebook.wgsl", $($file),+),
-            blocks: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_blocks.wgsl", $($file),+),
+            affine: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_affine.wgsl", $($file),+),
+            symmetric: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_symmetric.wgsl", $($file),+),
+            codebook: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_codebook.wgsl", $($file),+),
+            blocks: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_blocks.wgsl", $($file),+),
+            float: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_float.wgsl", $($file),+),
         }
     };
 }
@@ -22,6 +23,7 @@ struct Sources {
     symmetric: &'static str,
     codebook: &'static str,
     blocks: &'static str,
+    float: &'static str,
 }
 
 impl Sources {
@@ -31,6 +33,7 @@ impl Sources {
             Format::Symmetric { .. } => self.symmetric,
             Format::Codebook { .. } => self.codebook,
             Format::Blocks { .. } => self.blocks,
+            Format::Float(_) => self.float,
         }
     }
 }
@@ -206,9 +209,10 @@ pub fn dequantize(format: Format) -> Variant {
         constants: format_constants(format),
         bindings: match format {
             Format::Blocks { .. } => DEQUANTIZE_BLOCKS_BINDINGS,
-            Format::Affine { .. } | Format::Symmetric { .. } | Format::Codebook { .. } => {
-                DEQUANTIZE_BINDINGS
-            }
+            Format::Affine { .. }
+            | Format::Symmetric { .. }
+            | Format::Codebook { .. }
+            | Format::Float(_) => DEQUANTIZE_BINDINGS,
         },
         promise: Promise::Bits,
     }
@@ -245,12 +249,16 @@ pub fn all() -> impl Iterator<Item = Variant> {
 
 pub(super) fn format_constants(format: Format) -> Vec<(&'static str, f64)> {
     let mut constants = vec![
-        ("BITS", f64::from(format.bits().count())),
+        ("BITS", f64::from(format.width_bits())),
         ("HEADER_WORDS", f64::from(format.header_words())),
         ("WORKGROUP", f64::from(WORKGROUP)),
     ];
-    if let Format::Symmetric { params, .. } = format {
-        constants.push(("STEP_F16", flag(params == Params::F16)));
+    match format {
+        Format::Symmetric { params, .. } => {
+            constants.push(("STEP_F16", flag(params == Params::F16)));
+        }
+        Format::Float(float) => constants.push(("BF16", flag(float == Float::Bf16))),
+        Format::Affine { .. } | Format::Codebook { .. } | Format::Blocks { .. } => {}
     }
     constants
 }

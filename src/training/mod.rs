@@ -8,12 +8,12 @@ mod steps;
 pub use optimizer::{Optimizer, OptimizerConstants};
 pub use run::{Checkpoint, TrainingSpec};
 pub(crate) use run::{StagedBatch, no_learned_steps, nothing_staged, refuse};
+#[cfg(feature = "gpu")]
+pub(crate) use spec::no_update_of_max;
 pub use spec::{
     BadInput, Batch, Parameters, Rounding, UpdateSpec, UpdateStatus, UpdateStep, training_formats,
 };
-#[cfg(feature = "gpu")]
-pub(crate) use spec::{check_format, no_update_of_max};
-pub(crate) use spec::{check_gradient, no_steps_of};
+pub(crate) use spec::{check_format, check_gradient, no_steps_of};
 pub use steps::{Boundary, GradientScale, Granularity, LearnedSteps, MIN_STEP};
 
 /// Occurrences of a row that are summed together before anything else is added.

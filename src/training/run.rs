@@ -105,10 +105,6 @@ impl TrainingSpec {
                 instead: "freeze or learn them, or use the update kernel itself",
             });
         }
-        let symmetric = matches!(table.format(), Format::Symmetric { .. });
-        if self.learned.is_some() && !symmetric {
-            return Err(no_steps_of(table.format()));
-        }
         self.check_constants(table)?;
         check_steps(table)
     }
@@ -116,12 +112,16 @@ impl TrainingSpec {
     /// What every step of the run would refuse, however small its learning rate.
     ///
     /// # Errors
-    /// Those of [`Optimizer::constants`] and [`crate::training::GradientScale::value`].
+    /// [`Error::Unsupported`] where the steps of rows that have none are to be learned, and those of [`Optimizer::constants`] and [`crate::training::GradientScale::value`].
     fn check_constants(&self, table: &PackedTable) -> Result<()> {
+        let bits = match (self.learned, table.format()) {
+            (None, _) => None,
+            (Some(_), Format::Symmetric { bits, .. }) => Some(bits),
+            (Some(_), format) => return Err(no_steps_of(format)),
+        };
         self.optimizer.constants(0.0, self.weight_decay, 1)?;
-        if let Some(learned) = self.learned {
+        if let (Some(learned), Some(bits)) = (self.learned, bits) {
             learned.optimizer.constants(0.0, learned.weight_decay, 1)?;
-            let bits = table.format().bits();
             learned.gradient_scale.value(bits, table.dim(), 1)?;
         }
         Ok(())
@@ -131,11 +131,13 @@ impl TrainingSpec {
 /// # Errors
 /// [`Error::Step`] for the first symmetric row whose step is not positive and finite.
 fn check_steps(table: &PackedTable) -> Result<()> {
+    let Format::Symmetric { params, .. } = table.format() else {
+        return Ok(());
+    };
     for row in 0..table.rows() as usize {
         if let Levels::Symmetric { step } = table.row(row).levels()
             && !(step.is_normal() && step > 0.0)
         {
-            let params = table.format().params();
             return Err(Error::Step { row, step, params });
         }
     }

@@ -302,7 +302,7 @@ fn check_quantize<E: Engine>(
     (format, method): (Format, Method),
     seed: u64,
 ) -> Result<Outcome> {
-    let values = shapes::values(shape, format.params(), seed);
+    let values = shapes::values(shape, format, seed);
     let (words, status) = quantize_counting(&values, shape.dim, (format, method), E::SOLVER);
     let got = engine.quantize(&values, shape.dim as usize, format, method)?;
     let counted = compare::words(

@@ -3,7 +3,7 @@
 use half::f16;
 
 use crate::format::{codebook_words, put_code, write_step};
-use crate::{Blocks, Format, Header, Method, PackedTable, Params, Result};
+use crate::{Blocks, Float, Format, Header, Method, PackedTable, Params, Result};
 
 /// One shape of table and bags.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,7 @@ impl Shape {
         const SEARCHED: [u32; 11] = [1, 3, 15, 16, 17, 33, 64, 65, 384, 1024, 8192];
         let special = self.faults == Faults::Some || self.rows == 1;
         match method {
-            Method::Asym | Method::Sym | Method::Absmax => true,
+            Method::Asym | Method::Sym | Method::Absmax | Method::Cast => true,
             Method::Kmeans { .. } if self.dim > 1024 => false,
             _ => special || (self.rows < 100 && SEARCHED.contains(&self.dim)),
         }
@@ -140,7 +140,7 @@ impl Random {
 }
 
 /// Rows of random codes and levels; of affine rows every seventh has a subnormal or zero f16 scale, of
-/// symmetric ones such a step, which no row that is quantized has.
+/// symmetric ones such a step, which no row that is quantized has, of floats one in seven is subnormal.
 pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
     let mut random = Random::new(seed);
     let row_words = format.row_words(shape.dim) as usize;
@@ -157,14 +157,14 @@ pub fn table(shape: &Shape, format: Format, seed: u64) -> Result<PackedTable> {
                 let header_words = format.header_words() as usize;
                 words[..header_words].copy_from_slice(&centroids(header_words, &mut random));
             }
+            Format::Float(_) => {}
         }
         for column in 0..shape.dim as usize {
-            put_code(
-                words,
-                format,
-                column,
-                random.word() & format.bits().max_code(),
-            );
+            let code = match format {
+                Format::Float(float) => random_float(float, &mut random),
+                _ => random.word() & format.column_mask(),
+            };
+            put_code(words, format, column, code);
         }
     }
     let Format::Blocks { bits } = format else {
@@ -196,6 +196,21 @@ fn random_step(row: usize, random: &mut Random) -> f32 {
     match row % 13 {
         12 => (1.0 + random.signed()) * f32::MIN_POSITIVE,
         _ => random_scale(row, random).abs(),
+    }
+}
+
+/// A float of any sign, zeros among them; one in seven is subnormal in its type.
+fn random_float(float: Float, random: &mut Random) -> u32 {
+    match random.below(7) {
+        6 => {
+            let (sign, least_normal) = match float {
+                Float::F32 => (1 << 31, 1 << 23),
+                Float::F16 => (1 << 15, 1 << 10),
+                Float::Bf16 => (1 << 15, 1 << 7),
+            };
+            random.word() & sign | random.below(least_normal)
+        }
+        exponent => float.rounded(random.signed() * 2.0f32.powi(3 * exponent as i32 - 12)),
     }
 }
 
@@ -254,8 +269,9 @@ pub fn batch(shape: &Shape, seed: u64) -> Batch {
 
 /// f32 rows to quantize, corner rows among them: zeros, constants, a tiny range, one that f16 cannot
 /// tell apart, the limit of f16, a spike, a large offset, subnormals, zeros of both signs. With
-/// faults, rows that are not finite or that no header holds.
-pub fn values(shape: &Shape, params: Params, seed: u64) -> Vec<f32> {
+/// faults, rows that are not finite or that no header and no float of the format holds; f32 holds all.
+pub fn values(shape: &Shape, format: Format, seed: u64) -> Vec<f32> {
+    let halves = format.params() == Some(Params::F16) || format == Format::Float(Float::F16);
     let mut random = Random::new(seed);
     let mut rows = Vec::with_capacity(shape.rows as usize * shape.dim as usize);
     for row in 0..shape.rows {
@@ -275,10 +291,8 @@ pub fn values(shape: &Shape, params: Params, seed: u64) -> Vec<f32> {
                 9 => x.round() * 0.5,
                 10 if shape.faults == Faults::Some && column == shape.dim - 1 => f32::NAN,
                 11 if shape.faults == Faults::Some && column == 0 => f32::NEG_INFINITY,
-                12 if shape.faults == Faults::Some => match params {
-                    Params::F16 => 70000.0 + x,
-                    Params::F32 => f32::MAX * x.signum(),
-                },
+                12 if shape.faults == Faults::Some && halves => 70000.0 + x,
+                12 if shape.faults == Faults::Some => f32::MAX * x.signum(),
                 _ => x * 0.25,
             });
         }

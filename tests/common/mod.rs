@@ -96,16 +96,16 @@ impl Oracle {
 /// A table from literal symmetric rows: step, codes.
 pub fn symmetric(format: qembed::Format, rows: &[(f32, &[i32])]) -> PackedTable {
     let dim = rows[0].1.len();
-    let bits = format.bits().count() as usize;
+    let bits = format.bits().unwrap().count() as usize;
     let mut words = vec![];
     for (step, codes) in rows {
         let mut row = vec![0; format.row_words(dim as u32) as usize];
-        row[0] = match format.params() {
+        row[0] = match format.params().unwrap() {
             Params::F16 => half::f16::from_f32(*step).to_bits().into(),
             Params::F32 => step.to_bits(),
         };
         for (column, code) in codes.iter().enumerate() {
-            let bits_of_code = *code as u32 & format.bits().max_code();
+            let bits_of_code = *code as u32 & format.bits().unwrap().max_code();
             row[1 + column * bits / 32] |= bits_of_code << (column * bits % 32);
         }
         words.extend(row);
@@ -116,7 +116,7 @@ pub fn symmetric(format: qembed::Format, rows: &[(f32, &[i32])]) -> PackedTable 
 /// A table from literal rows: scale, bias, codes.
 pub fn table(format: qembed::Format, rows: &[(f32, f32, &[u32])]) -> PackedTable {
     let dim = rows[0].2.len();
-    let bits = format.bits().count() as usize;
+    let bits = format.bits().unwrap().count() as usize;
     let mut words = vec![];
     for (scale, bias, codes) in rows {
         let mut row = vec![0; format.row_words(dim as u32) as usize];
@@ -124,7 +124,7 @@ pub fn table(format: qembed::Format, rows: &[(f32, f32, &[u32])]) -> PackedTable
             scale: *scale,
             bias: *bias,
         }
-        .write(&mut row, format.params());
+        .write(&mut row, format.params().unwrap());
         for (column, code) in codes.iter().enumerate() {
             let word = format.header_words() as usize + column * bits / 32;
             row[word] |= code << (column * bits % 32);

@@ -18,11 +18,11 @@ pub const fn symmetric_format(bits: Bits, params: Params) -> Format {
 /// Symmetric rows from literals: step, signed codes.
 pub fn symmetric(format: Format, rows: &[(f32, &[i32])]) -> PackedTable {
     let dim = rows[0].1.len();
-    let bits = format.bits();
+    let bits = format.bits().unwrap();
     let mut words = vec![];
     for (step, codes) in rows {
         let mut row = vec![0; format.row_words(dim as u32) as usize];
-        row[0] = match format.params() {
+        row[0] = match format.params().unwrap() {
             Params::F16 => f16::from_f32(*step).to_bits().into(),
             Params::F32 => step.to_bits(),
         };
@@ -46,7 +46,7 @@ pub fn random_table(
         .map(|_| {
             let step = scale(random);
             let codes: Vec<u32> = (0..dim)
-                .map(|_| random.word() & format.bits().max_code())
+                .map(|_| random.word() & format.bits().unwrap().max_code())
                 .collect();
             match format {
                 Format::Symmetric { .. } => {

@@ -2,7 +2,7 @@
 
 use super::lanes::{code_bits, flush};
 use super::scan::input;
-use crate::Format;
+use crate::format::{Bits, Format, Params};
 
 /// Scale, bias and codes per unit of one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,23 +14,28 @@ pub(super) struct RowGrid {
 
 /// Writes a row's header and codes into zeroed words.
 #[inline(always)]
-pub(super) fn encode(values: &[f32], grid: RowGrid, format: Format, words: &mut [u32]) {
+pub(super) fn encode(
+    values: &[f32],
+    grid: RowGrid,
+    (bits, params): (Bits, Params),
+    words: &mut [u32],
+) {
     let header = crate::Header {
         scale: grid.scale,
         bias: grid.bias,
     };
-    header.write(words, format.params());
-    let max_code = format.bits().max_code() as f32;
+    header.write(words, params);
+    let max_code = bits.max_code() as f32;
     pack_row(
         values,
-        format,
+        Format::Affine { bits, params },
         words,
         #[inline(always)]
         |x| one(x, grid, max_code),
     );
 }
 
-/// Writes the codes of a row into zeroed words, behind its header.
+/// Writes the codes, or the bits of the floats, of a row into zeroed words, behind its header.
 #[inline(always)]
 pub(super) fn pack_row(
     values: &[f32],
@@ -39,11 +44,13 @@ pub(super) fn pack_row(
     code: impl Fn(f32) -> u32,
 ) {
     let codes = &mut words[format.header_words() as usize..];
-    let bits = format.bits().count();
+    let bits = format.width_bits();
     match bits {
         2 => pack::<16>(values, 2, codes, code),
         4 => pack::<8>(values, 4, codes, code),
         8 => pack::<4>(values, 8, codes, code),
+        16 => pack::<2>(values, 16, codes, code),
+        32 => pack::<1>(values, 32, codes, code),
         _ => pack_densely(values, bits, codes, code),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::encode::RowGrid;
 use super::lanes::{LANES, Lanes, add, div, sub, to_f16};
-use crate::format::{Bits, Format, Params};
+use crate::format::{Bits, Params};
 
 /// How a format makes scale and bias of a range.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +31,16 @@ pub(in crate::cpu) struct Grids {
 }
 
 impl Rule {
-    pub(in crate::cpu) fn of(format: Format) -> Self {
-        let kind = match (format.bits(), format.params()) {
+    /// The rule of affine rows.
+    pub(in crate::cpu) fn new(bits: Bits, params: Params) -> Self {
+        let kind = match (bits, params) {
             (Bits::B8, Params::F32) => Kind::Byte,
             (_, Params::F32) => Kind::F32,
             (_, Params::F16) => Kind::F16,
         };
         Self {
             kind,
-            max_code: format.bits().max_code() as f32,
+            max_code: bits.max_code() as f32,
         }
     }
 

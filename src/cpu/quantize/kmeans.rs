@@ -27,7 +27,7 @@ pub(super) fn quantize_row(
     let points: Vec<_> = distinct
         .map(|run| (f64::from(run[0]), run.len() as u32))
         .collect();
-    let centroids = best_centroids(&points, format.bits().max_code() as usize + 1);
+    let centroids = best_centroids(&points, format.column_mask() as usize + 1);
     store_codebook(&centroids, words);
     for (column, x) in values.iter().enumerate() {
         put_code(words, format, column, nearest(input(*x), &centroids));

@@ -1,6 +1,7 @@
 //! Values to codes: sixteen rows at a time, one to a lane of the vector unit, in parallel over blocks of them.
 
 mod block;
+mod cast;
 mod clipping;
 mod columns;
 mod encode;
@@ -25,7 +26,7 @@ use histogram::Errors;
 use scan::{RowRange, scan};
 use search::Keep;
 
-use crate::format::Format;
+use crate::format::{Bits, Format, Params};
 use crate::reference::RowProblem;
 use crate::table::rows_of;
 use crate::{Method, PackedTable, QuantizeStatus, Result};
@@ -48,8 +49,8 @@ pub fn quantize_counting(
 ) -> Result<(PackedTable, QuantizeStatus)> {
     method.check(format)?;
     let rows = rows_of(values, dim)? as usize;
-    if let Method::KmeansCls { blocks, iterations } = method {
-        let table = kmeans_cls::quantize(values, dim, format.bits(), blocks, iterations)?;
+    if let (Method::KmeansCls { blocks, iterations }, Format::Blocks { bits }) = (method, format) {
+        let table = kmeans_cls::quantize(values, dim, bits, blocks, iterations)?;
         return Ok((table, QuantizeStatus::CLEAR));
     }
     let row_words = format.row_words(dim as u32) as usize;
@@ -87,9 +88,9 @@ type Problems = [Option<RowProblem>; LANES];
 
 impl Work {
     fn new(format: Format, method: Method, dim: usize) -> Self {
-        let errors = match method {
-            Method::HistApprox { bins } | Method::HistBrute { bins } => {
-                Some(Errors::new(bins, format.bits()))
+        let errors = match (method, format.bits()) {
+            (Method::HistApprox { bins } | Method::HistBrute { bins }, Some(bits)) => {
+                Some(Errors::new(bins, bits))
             }
             _ => None,
         };
@@ -105,22 +106,42 @@ impl Work {
     /// Quantizes up to sixteen rows under the best instruction set that the machine has.
     fn block(&self, values: &[f32], words: &mut [u32]) -> Problems {
         match self.format {
-            Format::Affine { .. } => self.arch.dispatch(
+            Format::Affine { bits, params } => self.arch.dispatch(
                 #[inline(always)]
-                || self.affine(values, words),
+                || self.affine(values, (bits, params), words),
             ),
-            Format::Symmetric { .. } => self.arch.dispatch(
+            Format::Symmetric { bits, params } => self.arch.dispatch(
                 #[inline(always)]
-                || self.row_by_row(values, words, symmetric::quantize_row),
+                || {
+                    self.row_by_row(
+                        values,
+                        words,
+                        #[inline(always)]
+                        |values, words| symmetric::quantize_row(values, (bits, params), words),
+                    )
+                },
+            ),
+            Format::Float(float) => self.arch.dispatch(
+                #[inline(always)]
+                || {
+                    self.row_by_row(
+                        values,
+                        words,
+                        #[inline(always)]
+                        |values, words| cast::quantize_row(values, float, words),
+                    )
+                },
             ),
             Format::Codebook { .. } | Format::Blocks { .. } => {
-                self.row_by_row(values, words, kmeans::quantize_row)
+                self.row_by_row(values, words, |values, words| {
+                    kmeans::quantize_row(values, self.format, words)
+                })
             }
         }
     }
 
     #[inline(always)]
-    fn affine(&self, values: &[f32], words: &mut [u32]) -> Problems {
+    fn affine(&self, values: &[f32], codes: (Bits, Params), words: &mut [u32]) -> Problems {
         let mut problems = [None; LANES];
         let mut ranges = [None; LANES];
         for (lane, row) in values.chunks_exact(self.dim).enumerate() {
@@ -129,14 +150,14 @@ impl Work {
                 Err(problem) => problems[lane] = Some(problem),
             }
         }
-        let grids = self.grids(values, &ranges);
+        let grids = self.grids(values, codes, &ranges);
         let row_words = words.len() / (values.len() / self.dim);
         let rows = values
             .chunks_exact(self.dim)
             .zip(words.chunks_exact_mut(row_words));
         for (lane, (row, words)) in rows.enumerate() {
             match (ranges[lane], grids[lane]) {
-                (Some(_), Some(grid)) => encode(row, grid, self.format, words),
+                (Some(_), Some(grid)) => encode(row, grid, codes, words),
                 (Some(range), None) => problems[lane] = Some(range.problem()),
                 (None, _) => {}
             }
@@ -149,9 +170,10 @@ impl Work {
     fn grids(
         &self,
         values: &[f32],
+        (bits, params): (Bits, Params),
         ranges: &[Option<RowRange>; LANES],
     ) -> [Option<RowGrid>; LANES] {
-        let rule = Rule::of(self.format);
+        let rule = Rule::new(bits, params);
         let of = |ranges: &[Option<RowRange>; LANES]| {
             let low = Lanes::new(|lane| ranges[lane].map_or(0.0, |range| range.low));
             let high = Lanes::new(|lane| ranges[lane].map_or(0.0, |range| range.high));
@@ -183,7 +205,7 @@ impl Work {
         let (low, high) = of(&searched);
         let block = Block {
             rule,
-            bits: self.format.bits(),
+            bits,
             columns: &columns,
             low,
             high,
@@ -235,7 +257,7 @@ impl Work {
         &self,
         values: &[f32],
         words: &mut [u32],
-        quantize: impl Fn(&[f32], Format, &mut [u32]) -> Result<(), RowProblem>,
+        quantize: impl Fn(&[f32], &mut [u32]) -> Result<(), RowProblem>,
     ) -> Problems {
         let mut problems = [None; LANES];
         let row_words = words.len() / (values.len() / self.dim);
@@ -243,7 +265,7 @@ impl Work {
             .chunks_exact(self.dim)
             .zip(words.chunks_exact_mut(row_words));
         for (lane, (row, words)) in rows.enumerate() {
-            problems[lane] = quantize(row, self.format, words).err();
+            problems[lane] = quantize(row, words).err();
         }
         problems
     }
@@ -269,7 +291,8 @@ impl PackedTable {
     /// [`Method::check`] says,
     /// [`crate::Error::NotFinite`] for the first NaN or infinity, [`crate::Error::HeaderRange`],
     /// [`crate::Error::StepRange`] and [`crate::Error::CentroidRange`] for the first row whose scale or bias, step, or
-    /// centroids, the header's type cannot hold.
+    /// centroids, the header's type cannot hold, [`crate::Error::FloatRange`] for the first with a value that its
+    /// type of floats cannot hold.
     ///
     /// # Examples
     /// ```

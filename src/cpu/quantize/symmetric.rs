@@ -18,23 +18,20 @@ use crate::{Error, PackedTable, Result};
 #[inline(always)]
 pub(super) fn quantize_row(
     values: &[f32],
-    format: Format,
+    codes: (Bits, Params),
     words: &mut [u32],
 ) -> Result<(), RowProblem> {
     let range = scan(values)?;
-    let step = absmax_step(range, format).ok_or(range.problem())?;
-    encode(values, step, format, words);
+    let step = absmax_step(range, codes).ok_or(range.problem())?;
+    encode(values, step, codes, words);
     Ok(())
 }
 
 /// `None` where the header cannot hold it; 1 where it would be 0, which cannot be divided by.
 #[inline(always)]
-fn absmax_step(range: RowRange, format: Format) -> Option<f32> {
+fn absmax_step(range: RowRange, (bits, params): (Bits, Params)) -> Option<f32> {
     let largest = range.low.abs().max(range.high.abs());
-    let step = stored(
-        div(largest, *format.bits().signed_codes().end() as f32),
-        format.params(),
-    );
+    let step = stored(div(largest, *bits.signed_codes().end() as f32), params);
     let step = if step == 0.0 { 1.0 } else { step };
     (step < f32::INFINITY).then_some(step)
 }
@@ -49,12 +46,12 @@ fn stored(step: f32, params: Params) -> f32 {
 
 /// Writes a row's step and codes into zeroed words.
 #[inline(always)]
-fn encode(values: &[f32], step: f32, format: Format, words: &mut [u32]) {
-    write_step(words, format.params(), step);
-    let codes = Codes::of(format.bits());
+fn encode(values: &[f32], step: f32, (bits, params): (Bits, Params), words: &mut [u32]) {
+    write_step(words, params, step);
+    let codes = Codes::of(bits);
     pack_row(
         values,
-        format,
+        Format::Symmetric { bits, params },
         words,
         #[inline(always)]
         |x| codes.nearest(input(x), step),
@@ -125,7 +122,7 @@ impl PackedTable {
     /// # Ok::<(), qembed::Error>(())
     /// ```
     pub fn with_steps(values: &[f32], dim: usize, format: Format, steps: &[f32]) -> Result<Self> {
-        let Format::Symmetric { params, .. } = format else {
+        let Format::Symmetric { bits, params } = format else {
             return Err(Error::Unsupported {
                 what: format!("a step beside rows of {format}"),
                 instead: "take Format::Symmetric",
@@ -148,7 +145,7 @@ impl PackedTable {
                 let step = steps[row % steps.len()];
                 arch.dispatch(
                     #[inline(always)]
-                    || encode(values, step, format, words),
+                    || encode(values, step, (bits, params), words),
                 );
                 None
             });

@@ -1,7 +1,7 @@
 //! Codes of a row to values, sixteen columns at a time.
 
 use super::super::lanes::{LANES, Lanes, flush};
-use crate::format::{Format, Header, Params};
+use crate::format::{Format, Header, read_step};
 
 /// What the codes of a row stand for: `step * code + bias`, subnormals flushed.
 #[derive(Clone, Copy, Debug)]
@@ -14,12 +14,12 @@ impl Scale {
     /// As a row's header says. The bias of a symmetric row is 0.
     #[inline(always)]
     pub(super) fn read(words: &[u32], format: Format) -> Self {
-        match (format, format.params()) {
-            (Format::Symmetric { .. }, Params::F16) => {
-                Self::new(half::f16::from_bits(words[0] as u16).to_f32(), 0.0)
+        match format {
+            Format::Symmetric { params, .. } => Self::new(read_step(words, params), 0.0),
+            Format::Affine { params, .. } => Header::read(words, params).into(),
+            Format::Codebook { .. } | Format::Blocks { .. } | Format::Float(_) => {
+                unreachable!("{format} rows are not trained")
             }
-            (Format::Symmetric { .. }, Params::F32) => Self::new(f32::from_bits(words[0]), 0.0),
-            (_, params) => Header::read(words, params).into(),
         }
     }
 
@@ -52,7 +52,7 @@ pub(super) fn decode(words: &[u32], format: Format, dim: usize, values: &mut [La
     let scale = Scale::read(words, format);
     let signed = matches!(format, Format::Symmetric { .. });
     let codes = &words[format.header_words() as usize..];
-    match (format.bits().count(), signed) {
+    match (format.width_bits(), signed) {
         (2, false) => groups::<2, false, 1>(codes, scale, values),
         (4, false) => groups::<4, false, 2>(codes, scale, values),
         (8, false) => groups::<8, false, 4>(codes, scale, values),

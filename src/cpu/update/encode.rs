@@ -2,7 +2,7 @@
 
 use super::super::lanes::{LANES, Lanes, array, div, sub};
 use super::decode::Scale;
-use crate::format::{Bits, Format};
+use crate::format::Format;
 
 /// Values are rounded to nearest, or by the draws of their group of columns.
 pub(super) trait Round {
@@ -81,7 +81,7 @@ impl Ruler {
 
 /// The smallest code and the largest.
 pub(super) fn ends(format: Format) -> (f32, f32) {
-    let max_code = format.bits().max_code();
+    let max_code = format.column_mask();
     let half = (max_code / 2) as f32;
     match format {
         Format::Symmetric { .. } => (-half - 1.0, half),
@@ -94,7 +94,7 @@ pub(super) fn ends(format: Format) -> (f32, f32) {
 pub(super) fn encode(
     values: &[Lanes],
     dim: usize,
-    (bits, ruler): (Bits, &Ruler),
+    (width_bits, ruler): (u32, &Ruler),
     round: &impl Round,
     words: &mut [u32],
 ) {
@@ -102,11 +102,11 @@ pub(super) fn encode(
         // Such a row has one value.
         return words.fill(0);
     }
-    match bits {
-        Bits::B2 => groups::<2, 1>(values, dim, ruler, round, words),
-        Bits::B4 => groups::<4, 2>(values, dim, ruler, round, words),
-        Bits::B8 => groups::<8, 4>(values, dim, ruler, round, words),
-        Bits::B3 => unreachable!("rows of 3 bits are not trained"),
+    match width_bits {
+        2 => groups::<2, 1>(values, dim, ruler, round, words),
+        4 => groups::<4, 2>(values, dim, ruler, round, words),
+        8 => groups::<8, 4>(values, dim, ruler, round, words),
+        _ => unreachable!("rows of {width_bits} bits are not trained"),
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::lanes::{LANES, Lanes};
 use super::super::quantize::grid::Rule;
 use super::decode::Scale;
 use super::encode::Ruler;
-use crate::format::{Format, Header, Params, write_step};
+use crate::format::{Bits, Format, Header, Params, write_step};
 use crate::training::Parameters;
 
 /// What a row's header is to hold.
@@ -12,17 +12,17 @@ use crate::training::Parameters;
 pub(super) enum NewHeader {
     /// What it holds.
     Kept,
-    Affine(Header),
-    Step(f32),
+    Affine(Header, Params),
+    Step(f32, Params),
 }
 
 impl NewHeader {
     #[inline(always)]
-    pub(super) fn write(self, words: &mut [u32], params: Params) {
+    pub(super) fn write(self, words: &mut [u32]) {
         match self {
             Self::Kept => {}
-            Self::Affine(header) => header.write(words, params),
-            Self::Step(step) => write_step(words, params, step),
+            Self::Affine(header, params) => header.write(words, params),
+            Self::Step(step, params) => write_step(words, params, step),
         }
     }
 }
@@ -48,8 +48,10 @@ impl Headers<'_> {
         dim: usize,
         rows: impl Iterator<Item = (u32, &'w [u32])>,
     ) -> NewHeaders {
-        if self.parameters == Parameters::Refreshed {
-            return self.refreshed(values, dim);
+        if let (Parameters::Refreshed, Format::Affine { bits, params }) =
+            (self.parameters, self.format)
+        {
+            return self.refreshed(values, dim, (bits, params));
         }
         let mut headers = [None; LANES];
         for (header, (row, words)) in headers.iter_mut().zip(rows) {
@@ -70,13 +72,18 @@ impl Headers<'_> {
 
     /// One row to a lane: as quantizing by minimum and maximum makes them.
     #[inline(always)]
-    fn refreshed(&self, values: &[Lanes], dim: usize) -> NewHeaders {
+    fn refreshed(
+        &self,
+        values: &[Lanes],
+        dim: usize,
+        (bits, params): (Bits, Params),
+    ) -> NewHeaders {
         let width = dim.div_ceil(LANES);
         let (mut low, mut high) = (Lanes::splat(0.0), Lanes::splat(0.0));
         for (lane, row) in values.chunks_exact(width).enumerate() {
             (low[lane], high[lane]) = range(row, dim);
         }
-        let grids = Rule::of(self.format).of_ranges(low, high);
+        let grids = Rule::new(bits, params).of_ranges(low, high);
         std::array::from_fn(|lane| {
             let header = Header {
                 scale: grids.scale[lane],
@@ -85,21 +92,25 @@ impl Headers<'_> {
             let ruler = Ruler::new(header.into(), self.format);
             grids
                 .fits(lane)
-                .then_some((NewHeader::Affine(header), ruler))
+                .then_some((NewHeader::Affine(header, params), ruler))
         })
     }
 }
 
-/// A row's new step as it is stored, and its ruler; `None` where it is not positive and finite.
+/// A row's new step as it is stored, and its ruler; `None` where it is not positive and finite, or the rows have
+/// none.
 #[inline(always)]
 pub(super) fn symmetric(step: f32, format: Format) -> Option<(NewHeader, Ruler)> {
-    let step = match format.params() {
+    let Format::Symmetric { params, .. } = format else {
+        return None;
+    };
+    let step = match params {
         Params::F16 => half::f16::from_f32(step).to_f32(),
         Params::F32 => step,
     };
     let scale = Scale::new(step, 0.0);
     let sound = scale.step > 0.0 && scale.step < f32::INFINITY;
-    sound.then(|| (NewHeader::Step(step), Ruler::new(scale, format)))
+    sound.then(|| (NewHeader::Step(step, params), Ruler::new(scale, format)))
 }
 
 /// Smallest and largest value; none of them is -0, for which order would matter.

@@ -6,9 +6,9 @@ use super::optimizer::{Moving, StateShape, advance, is_sound_in};
 use super::rewrite::NewRow;
 use super::steps::{StepGradient, total};
 use super::task::BadRows;
+use crate::PackedTable;
 use crate::format::Params;
 use crate::training::{LearnedSteps, MIN_STEP, Optimizer, OptimizerConstants};
-use crate::{Format, PackedTable};
 
 /// What becomes of a table.
 pub(super) struct Learned {
@@ -42,7 +42,7 @@ impl Learning {
     pub(super) fn new(
         learned: &LearnedSteps,
         constants: OptimizerConstants,
-        format: Format,
+        params: Params,
     ) -> Self {
         // A row of one number: its mean square is its square.
         let optimizer = match learned.optimizer {
@@ -52,7 +52,7 @@ impl Learning {
         Self {
             optimizer,
             constants,
-            params: format.params(),
+            params,
             shape: StateShape::new(optimizer, 1),
         }
     }

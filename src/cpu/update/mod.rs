@@ -34,7 +34,9 @@ use weights::Products;
 use crate::reference::{
     Staged, StepArgs, UpdateArgs, check_learning, check_symmetric, check_update,
 };
-use crate::training::{BadInput, Batch, Granularity, UpdateStatus, UpdateStep, check_gradient};
+use crate::training::{
+    BadInput, Batch, Granularity, UpdateStatus, UpdateStep, check_format, check_gradient,
+};
 use crate::{PackedTable, Result};
 
 /// Updates the rows that a batch holds, in place; `state` is `[rows, state_len]`: the bits of
@@ -167,7 +169,7 @@ pub fn learn_steps(
     staged: &Staged,
     args: StepArgs<'_>,
 ) -> Result<UpdateStatus> {
-    check_learning(table, state, &args)?;
+    let (bits, params) = check_learning(table, state, &args)?;
     let UpdateArgs {
         batch,
         gradient,
@@ -183,7 +185,7 @@ pub fn learn_steps(
     .constants(args.learned.optimizer)?;
     let bags = batch.bags() as u32;
     let scale = args.learned.gradient_scale;
-    let scale = scale.value(format.bits(), table.dim(), bags)?;
+    let scale = scale.value(bits, table.dim(), bags)?;
     let mut status = UpdateStatus::CLEAR;
     let occurrences = Occurrences::new(&batch, table.rows(), &mut status)?;
     let slopes = Slopes {
@@ -194,7 +196,7 @@ pub fn learn_steps(
         scale: flush(scale),
     };
     let gradients = slopes.gradients(&occurrences.segments);
-    let learning = Learning::new(&args.learned, constants, format);
+    let learning = Learning::new(&args.learned, constants, params);
     let learned = match args.learned.granularity {
         Granularity::Row => learning.of_rows(table, state, &staged.rows, &gradients),
         Granularity::Table => learning.of_table(table, state, &staged.rows, &gradients),
@@ -220,7 +222,8 @@ pub fn learn_steps(
 /// [`crate::reference::weight_gradient`].
 ///
 /// # Errors
-/// Those of a batch's shape, and [`crate::Error::Shape`] for a gradient that is not `[bags, dim]`.
+/// [`crate::Error::Unsupported`] for a format that is not trained, those of a batch's shape, and
+/// [`crate::Error::Shape`] for a gradient that is not `[bags, dim]`.
 ///
 /// # Cost
 /// Allocates the result, and 24 bytes for every bag. Blocks on all cores.
@@ -229,6 +232,7 @@ pub fn weight_gradient(
     batch: &Batch<'_>,
     gradient: &[f32],
 ) -> Result<(Vec<f32>, UpdateStatus)> {
+    check_format(table.format())?;
     batch.check()?;
     check_gradient(batch, table.dim(), gradient)?;
     let mut status = UpdateStatus::CLEAR;

@@ -119,8 +119,8 @@ pub(super) fn write<'d>(
     words: &mut [u32],
 ) {
     let (head, codes) = words.split_at_mut(format.header_words() as usize);
-    header.write(head, format.params());
-    let how = (format.bits(), &ruler);
+    header.write(head);
+    let how = (format.width_bits(), &ruler);
     match rounding {
         Rounding::Nearest => encode(values, dim, how, &Nearest, codes),
         Rounding::Stochastic => encode(values, dim, how, &Stochastic(draws), codes),

@@ -1,7 +1,6 @@
 //! Ranges around zero or around the mean: golden-section search, analytical clipping.
 
-use super::{Grid, Range};
-use crate::Format;
+use super::{Grid, Range, Rule};
 use crate::method::clip;
 use crate::reference::exact;
 
@@ -12,8 +11,8 @@ const GOLDEN: f32 = 0.618_034;
 
 /// The best symmetric range tried by a golden-section search between 0 and the largest magnitude,
 /// which is tried too. The loss need not have one minimum alone, so that the best may not be the last.
-pub(super) fn golden_section(values: &[f32], symmetric: Range, format: Format) -> Grid {
-    let grid = |high: f32| Grid::of_range(Range { low: -high, high }, format);
+pub(super) fn golden_section(values: &[f32], symmetric: Range, rule: Rule) -> Grid {
+    let grid = |high: f32| Grid::of_range(Range { low: -high, high }, rule);
     let loss = |high: f32| grid(high).map_or(f32::MAX, |grid| grid.loss(values));
     let inner = |from: f32, length: f32| exact::add(from, exact::mul(GOLDEN, length));
 
@@ -44,8 +43,8 @@ pub(super) fn golden_section(values: &[f32], symmetric: Range, format: Format) -
 }
 
 /// The range around the mean that promises less error, cut to where there are values.
-pub(super) fn aciq(values: &[f32], range: Range, format: Format) -> Grid {
-    let full = || Grid::of_range(range, format).expect("the full range was tried before");
+pub(super) fn aciq(values: &[f32], range: Range, rule: Rule) -> Grid {
+    let full = || Grid::of_range(range, rule).expect("the full range was tried before");
     let n = values.len() as u32;
     if n < 2 {
         return full();
@@ -57,7 +56,7 @@ pub(super) fn aciq(values: &[f32], range: Range, format: Format) -> Grid {
     let absolute = exact::sum16(deviations().map(f32::abs));
     let deviation = exact::div(absolute, exact::integer(n));
 
-    let clip = clip(format.bits());
+    let clip = clip(rule.bits);
     let normal_error = exact::mul(clip.normal_error, variance);
     let laplace_error = exact::mul(clip.laplace_error, exact::squared(deviation));
     let reach = if normal_error < laplace_error {
@@ -71,5 +70,5 @@ pub(super) fn aciq(values: &[f32], range: Range, format: Format) -> Grid {
         low: if low > range.low { low } else { range.low },
         high: if high < range.high { high } else { range.high },
     };
-    Grid::of_range(clipped, format).unwrap_or_else(full)
+    Grid::of_range(clipped, rule).unwrap_or_else(full)
 }

@@ -1,8 +1,7 @@
 //! Narrows the range from the end that costs less; three choices of what to keep of the walk.
 
-use super::{Grid, Range};
+use super::{Grid, Range, Rule};
 use crate::Search;
-use crate::format::Format;
 use crate::reference::exact;
 
 /// Where the walk stands, and what storing the row with that range costs.
@@ -40,8 +39,8 @@ fn narrower(range: Range, step: f32) -> [Range; 2] {
 }
 
 /// Where storing a row with a range costs more than any f32, the range is one that the header cannot hold.
-fn loss(values: &[f32], range: Range, format: Format) -> f32 {
-    Grid::of_range(range, format).map_or(f32::MAX, |grid| grid.loss(values))
+fn loss(values: &[f32], range: Range, rule: Rule) -> f32 {
+    Grid::of_range(range, rule).map_or(f32::MAX, |grid| grid.loss(values))
 }
 
 /// Walks from the full range while more than `kept` steps of it are left; hands every new stand and the end
@@ -84,32 +83,32 @@ fn walk(
 }
 
 /// The best range on the way, the full one included.
-pub(super) fn best_visited(values: &[f32], range: Range, format: Format, search: Search) -> Grid {
+pub(super) fn best_visited(values: &[f32], range: Range, rule: Rule, search: Search) -> Grid {
     let start = Stand {
         range,
-        loss: loss(values, range, format),
+        loss: loss(values, range, rule),
     };
     let mut best = start;
     walk(
         start,
         (step(range, search), exact::integer(search.kept_bins())),
         search.most_steps(),
-        |range| loss(values, range, format),
+        |range| loss(values, range, rule),
         |stand, _| {
             if stand.loss < best.loss {
                 best = stand;
             }
         },
     );
-    grid(best.range, range, format)
+    grid(best.range, range, rule)
 }
 
 /// The paper's pseudo-code: where a step makes a new best, the end that moved is kept, the other one left
 /// as it was kept before.
-pub(super) fn paper(values: &[f32], range: Range, format: Format, search: Search) -> Grid {
+pub(super) fn paper(values: &[f32], range: Range, rule: Rule, search: Search) -> Grid {
     let start = Stand {
         range,
-        loss: loss(values, range, format),
+        loss: loss(values, range, rule),
     };
     let mut kept = range;
     let mut least = start.loss;
@@ -117,7 +116,7 @@ pub(super) fn paper(values: &[f32], range: Range, format: Format, search: Search
         start,
         (step(range, search), search.kept_bins_exactly()),
         search.most_steps(),
-        |range| loss(values, range, format),
+        |range| loss(values, range, rule),
         |stand, end| {
             if stand.loss < least {
                 least = stand.loss;
@@ -128,16 +127,16 @@ pub(super) fn paper(values: &[f32], range: Range, format: Format, search: Search
             }
         },
     );
-    grid(kept, range, format)
+    grid(kept, range, rule)
 }
 
 /// PyTorch's `choose_qparams_optimized`, Caffe2's `param_search_greedy`: the best of the stands that both
 /// their neighbours are worse than; the full range where there is none.
 ///
 /// Written as its own loop, to be compared with the original line by line.
-pub(super) fn torch(values: &[f32], range: Range, format: Format, search: Search) -> Grid {
+pub(super) fn torch(values: &[f32], range: Range, rule: Rule, search: Search) -> Grid {
     let loss =
-        |range| Grid::of_range(range, format).map_or(f32::MAX, |grid| grid.loss_in_order(values));
+        |range| Grid::of_range(range, rule).map_or(f32::MAX, |grid| grid.loss_in_order(values));
     let step = step(range, search);
     let threshold = exact::mul(exact::integer(search.kept_bins()), step);
     let mut best = range;
@@ -162,13 +161,13 @@ pub(super) fn torch(values: &[f32], range: Range, format: Format, search: Search
             current_loss = right_loss;
         }
     }
-    grid(best, range, format)
+    grid(best, range, rule)
 }
 
 /// The grid of a range that the search chose; the paper's may be one that it never tried, which the header
 /// need not hold.
-fn grid(chosen: Range, full: Range, format: Format) -> Grid {
-    Grid::of_range(chosen, format)
-        .or_else(|| Grid::of_range(full, format))
+fn grid(chosen: Range, full: Range, rule: Rule) -> Grid {
+    Grid::of_range(chosen, rule)
+        .or_else(|| Grid::of_range(full, rule))
         .expect("the full range was tried before")
 }

@@ -4,6 +4,23 @@ use super::Range;
 use crate::format::{Bits, Format, Header, Params};
 use crate::reference::exact;
 
+/// What scale and bias of an affine row are made by: the width of its codes and the type of its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Bits per code.
+    pub bits: Bits,
+    /// Type of scale and bias.
+    pub params: Params,
+}
+
+impl Rule {
+    /// The rows that it makes.
+    pub(super) fn format(self) -> Format {
+        let Self { bits, params } = self;
+        Format::Affine { bits, params }
+    }
+}
+
 /// What an affine row is stored with: its header, and how a value becomes a code.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
@@ -23,24 +40,24 @@ impl Grid {
     /// 8 bits with an f32 header follow the byte operator, everything else the n-bit one, without its
     /// casts where the header is f32. Departures: f32 subnormals count as zero; what FBGEMM stores as
     /// infinity is `None`, and so is an f32 scale beyond 2^126, whose reciprocal counts as zero.
-    pub fn of_range(range: Range, format: Format) -> Option<Self> {
-        match (format.bits(), format.params()) {
+    pub fn of_range(range: Range, rule: Rule) -> Option<Self> {
+        match (rule.bits, rule.params) {
             (Bits::B8, Params::F32) => byte(range),
             (bits, params) => nbit(range, bits.max_code(), params),
         }
-        .filter(|grid| fits(grid.header, format.params()))
+        .filter(|grid| fits(grid.header, rule.params))
     }
 
     /// The grid of a scale and a bias, rounded to the header's type; `None` where it cannot hold them.
-    pub fn of_header(scale: f32, bias: f32, format: Format) -> Option<Self> {
+    pub fn of_header(scale: f32, bias: f32, rule: Rule) -> Option<Self> {
         let header = Header {
-            scale: stored(scale, format.params()),
-            bias: stored(bias, format.params()),
+            scale: stored(scale, rule.params),
+            bias: stored(bias, rule.params),
         };
-        (header.scale > 0.0 && fits(header, format.params())).then(|| Self {
+        (header.scale > 0.0 && fits(header, rule.params)).then(|| Self {
             header,
             codes_per_unit: exact::div(1.0, header.scale),
-            max_code: format.bits().max_code(),
+            max_code: rule.bits.max_code(),
         })
     }
 
@@ -103,7 +120,7 @@ fn nbit(range: Range, max_code: u32, params: Params) -> Option<Grid> {
 }
 
 /// A number as the header holds it.
-pub(super) fn stored(x: f32, params: Params) -> f32 {
+pub(in crate::reference) fn stored(x: f32, params: Params) -> f32 {
     match params {
         Params::F16 => exact::to_f16(x),
         Params::F32 => x,

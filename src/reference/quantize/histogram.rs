@@ -1,9 +1,9 @@
 //! Ranges chosen by the error that a histogram of the row lets one expect.
 
-use super::{Grid, Range};
+use super::{Grid, Range, Rule};
+use crate::Bits;
 use crate::method::bin_errors;
 use crate::reference::exact;
-use crate::{Bits, Format};
 
 /// Reciprocal of the quantile step of [`approximate`], 1e-5.
 const QUANTILE_STEPS: u32 = 100_000;
@@ -46,7 +46,7 @@ impl Histogram {
     }
 
     /// The grid of a range of bins.
-    fn grid(&self, start: usize, length: usize, format: Format) -> Grid {
+    fn grid(&self, start: usize, length: usize, rule: Rule) -> Grid {
         let width = exact::div(self.range.span(), exact::integer(self.bins() as u32));
         let edge = |bin: usize| match bin {
             0 => self.range.low,
@@ -60,8 +60,8 @@ impl Histogram {
             low: edge(start),
             high: edge(start + length),
         };
-        Grid::of_range(chosen, format)
-            .or_else(|| Grid::of_range(self.range, format))
+        Grid::of_range(chosen, rule)
+            .or_else(|| Grid::of_range(self.range, rule))
             .expect("the full range was tried before")
     }
 }
@@ -71,8 +71,8 @@ impl Histogram {
 /// # Source
 /// Caffe2 `NormMinimization::Minimize`. Departures: the range need not contain zero, and the bias is a
 /// number, not an integer zero point.
-pub(super) fn brute(values: &[f32], range: Range, format: Format, bins: u32) -> Grid {
-    let histogram = Histogram::new(values, range, format.bits(), bins);
+pub(super) fn brute(values: &[f32], range: Range, rule: Rule, bins: u32) -> Grid {
+    let histogram = Histogram::new(values, range, rule.bits, bins);
     let bins = histogram.bins();
     let ranges =
         (1..=bins).flat_map(|length| (0..=bins - length).map(move |start| (start, length)));
@@ -83,7 +83,7 @@ pub(super) fn brute(values: &[f32], range: Range, format: Format, bins: u32) -> 
             best = (error, start, length);
         }
     }
-    histogram.grid(best.1, best.2, format)
+    histogram.grid(best.1, best.2, rule)
 }
 
 /// Drops bins from the ends by quantiles until the error grows.
@@ -92,8 +92,8 @@ pub(super) fn brute(values: &[f32], range: Range, format: Format, bins: u32) -> 
 /// Caffe2 `NormMinimization::NonlinearQuantizationParamsSearch`, with quantiles counted in integers:
 /// `cumulative * 1e5 < steps * total`. Departures as in [`brute`]. A row has fewer than 1e5 values, so that the
 /// first bin alone holds more than a step and only the high end ever moves.
-pub(super) fn approximate(values: &[f32], range: Range, format: Format, bins: u32) -> Grid {
-    let histogram = Histogram::new(values, range, format.bits(), bins);
+pub(super) fn approximate(values: &[f32], range: Range, rule: Rule, bins: u32) -> Grid {
+    let histogram = Histogram::new(values, range, rule.bits, bins);
     let total = values.len() as u32;
     let cumulative: Vec<u32> = histogram
         .counts
@@ -134,5 +134,5 @@ pub(super) fn approximate(values: &[f32], range: Range, format: Format, bins: u3
         }
         (first, last, least) = (next_first, next_last, error);
     }
-    histogram.grid(first, last + 1 - first, format)
+    histogram.grid(first, last + 1 - first, rule)
 }

@@ -1,31 +1,31 @@
 //! Scale and bias fitted to the codes, codes to scale and bias, in turn.
 
-use super::{Grid, Range, greedy};
+use super::{Grid, Range, Rule, greedy};
 use crate::method::cut;
 use crate::reference::exact;
-use crate::{Bits, Format, Search};
+use crate::{Bits, Search};
 
 /// From the best range of the greedy search and from the full one; the better, of equals the first.
 pub(super) fn lsq(
     values: &[f32],
     range: Range,
-    format: Format,
+    rule: Rule,
     search: Search,
     iterations: u32,
 ) -> Grid {
-    from_starts(values, range, format, search, iterations, [range])
+    from_starts(values, range, rule, search, iterations, [range])
 }
 
 /// From the best range of the greedy search and from [`starts`]; the best of all, of equals the first.
 pub(super) fn best(
     values: &[f32],
     range: Range,
-    format: Format,
+    rule: Rule,
     search: Search,
     iterations: u32,
 ) -> Grid {
-    let starts = starts(range, format.bits());
-    from_starts(values, range, format, search, iterations, starts)
+    let starts = starts(range, rule.bits);
+    from_starts(values, range, rule, search, iterations, starts)
 }
 
 /// Steps of the grid in the largest value of a row, beyond which nothing is refined: the loss would measure
@@ -35,22 +35,22 @@ const MOST_STEPS: f32 = 16384.0;
 fn from_starts(
     values: &[f32],
     range: Range,
-    format: Format,
+    rule: Rule,
     search: Search,
     iterations: u32,
     starts: impl IntoIterator<Item = Range>,
 ) -> Grid {
-    let greedy = greedy::best_visited(values, range, format, search);
+    let greedy = greedy::best_visited(values, range, rule, search);
     let largest = range.symmetric().high;
     if exact::mul(greedy.header.scale, MOST_STEPS) < largest {
         return greedy;
     }
-    let mut best = refined(values, greedy, format, iterations);
+    let mut best = refined(values, greedy, rule, iterations);
     for start in starts {
-        let Some(grid) = Grid::of_range(start, format) else {
+        let Some(grid) = Grid::of_range(start, rule) else {
             continue;
         };
-        let found = refined(values, grid, format, iterations);
+        let found = refined(values, grid, rule, iterations);
         if found.1 < best.1 {
             best = found;
         }
@@ -70,10 +70,10 @@ fn starts(range: Range, bits: Bits) -> impl Iterator<Item = Range> {
 }
 
 /// Alternates while the loss falls; the last grid that made it fall, and its loss.
-fn refined(values: &[f32], start: Grid, format: Format, iterations: u32) -> (Grid, f32) {
+fn refined(values: &[f32], start: Grid, rule: Rule, iterations: u32) -> (Grid, f32) {
     let mut best = (start, start.loss(values));
     for _ in 0..iterations {
-        let Some(next) = fitted(values, best.0, format) else {
+        let Some(next) = fitted(values, best.0, rule) else {
             break;
         };
         let loss = next.loss(values);
@@ -87,7 +87,7 @@ fn refined(values: &[f32], start: Grid, format: Format, iterations: u32) -> (Gri
 
 /// The scale and bias with the least squares for the codes of a grid, rounded to the header's type; `None`
 /// where all codes are one, and where the header cannot hold them.
-fn fitted(values: &[f32], grid: Grid, format: Format) -> Option<Grid> {
+fn fitted(values: &[f32], grid: Grid, rule: Rule) -> Option<Grid> {
     let n = exact::integer(values.len() as u32);
     let codes = || values.iter().map(|&x| grid.code(x));
     // Relative to the present bias, so that a large one costs no digits.
@@ -110,5 +110,5 @@ fn fitted(values: &[f32], grid: Grid, format: Format) -> Option<Grid> {
     let scale = exact::div(covariance, variance);
     let rest = exact::sub(distance_sum, exact::mul(scale, code_sum));
     let bias = exact::add(grid.header.bias, exact::div(rest, n));
-    Grid::of_header(scale, bias, format)
+    Grid::of_header(scale, bias, rule)
 }

@@ -1,5 +1,6 @@
 //! Values to codes, one row at a time.
 
+mod cast;
 mod clipping;
 mod greedy;
 mod grid;
@@ -14,7 +15,9 @@ use super::exact;
 use crate::format::{Format, put_code};
 use crate::{Error, Method, QuantizeStatus, Result};
 
-pub use grid::Grid;
+pub use cast::write_floats;
+pub(in crate::reference) use grid::stored;
+pub use grid::{Grid, Rule};
 pub use kmeans::{exact_centroids, lloyd_centroids, nearest};
 pub use symmetric::{absmax_step, signed_code, write_symmetric};
 
@@ -44,8 +47,8 @@ pub enum RowProblem {
         /// The column.
         column: usize,
     },
-    /// The header's type cannot hold the scale or the bias, the step or a centroid, or an f32 scale's
-    /// reciprocal counts as zero.
+    /// The header's type cannot hold the scale or the bias, the step or a centroid, a row of floats a value, or
+    /// an f32 scale's reciprocal counts as zero.
     OutOfRange {
         /// The row's minimum.
         low: f32,
@@ -56,7 +59,7 @@ pub enum RowProblem {
 
 /// Quantizes one row into zeroed words; a row with a problem stays zeros.
 ///
-/// f32 subnormals count as zero. The solver is that of [`Method::Kmeans`] alone.
+/// f32 subnormals count as zero, unless the values stay floats ([`write_floats`]). The solver is that of [`Method::Kmeans`] alone.
 ///
 /// # Panics
 /// Where [`Method::check`] refuses the method or the format, and for [`Method::KmeansCls`], which is not row by
@@ -70,17 +73,21 @@ pub fn quantize_row(
     method
         .check(format)
         .expect("a method and a format that Method::check accepts");
-    let (values, range) = match checked_row(values) {
+    let given = values;
+    let (values, range) = match checked_row(given) {
         Ok(checked) => checked,
         Err(problem) => return Some(problem),
     };
     match format {
-        Format::Affine { .. } => match choose(&values, range, format, method) {
-            Some(grid) => write_affine(&values, grid, format, words),
-            None => return Some(range.problem()),
-        },
+        Format::Affine { bits, params } => {
+            let rule = Rule { bits, params };
+            match choose(&values, range, rule, method) {
+                Some(grid) => write_affine(&values, grid, rule, words),
+                None => return Some(range.problem()),
+            }
+        }
         Format::Symmetric { bits, params } => match absmax_step(range, bits, params) {
-            Some(step) => write_symmetric(&values, step, format, words),
+            Some(step) => write_symmetric(&values, step, (bits, params), words),
             None => return Some(range.problem()),
         },
         Format::Codebook { bits } => {
@@ -96,6 +103,12 @@ pub fn quantize_row(
             write_codebook(&values, &centroids, format, words);
         }
         Format::Blocks { .. } => panic!("shared codebooks are not made row by row"),
+        Format::Float(float) => {
+            if !write_floats(given, float, words) {
+                words.fill(0);
+                return Some(range.problem());
+            }
+        }
     }
     None
 }
@@ -120,15 +133,15 @@ pub(crate) fn checked_row(values: &[f32]) -> std::result::Result<(Vec<f32>, Rang
 }
 
 /// The grid of a row, by a method that writes affine rows; `None` where the header cannot hold the range.
-fn choose(values: &[f32], range: Range, format: Format, method: Method) -> Option<Grid> {
-    let full = Grid::of_range(range, format)?;
+fn choose(values: &[f32], range: Range, rule: Rule, method: Method) -> Option<Grid> {
+    let full = Grid::of_range(range, rule)?;
     let symmetric = range.symmetric();
     if let Method::Sym | Method::Gss = method {
         // Refused rather than clipped: the range that was asked for cannot be stored.
-        let grid = Grid::of_range(symmetric, format)?;
+        let grid = Grid::of_range(symmetric, rule)?;
         return Some(match method {
             Method::Gss if range.is_searchable() => {
-                clipping::golden_section(values, symmetric, format)
+                clipping::golden_section(values, symmetric, rule)
             }
             _ => grid,
         });
@@ -138,30 +151,31 @@ fn choose(values: &[f32], range: Range, format: Format, method: Method) -> Optio
     }
     Some(match method {
         Method::Asym => full,
-        Method::Aciq => clipping::aciq(values, range, format),
-        Method::HistApprox { bins } => histogram::approximate(values, range, format, bins),
-        Method::HistBrute { bins } => histogram::brute(values, range, format, bins),
-        Method::Greedy(search) => greedy::best_visited(values, range, format, search),
-        Method::GreedyTorch(search) => greedy::torch(values, range, format, search),
-        Method::GreedyPaper(search) => greedy::paper(values, range, format, search),
+        Method::Aciq => clipping::aciq(values, range, rule),
+        Method::HistApprox { bins } => histogram::approximate(values, range, rule, bins),
+        Method::HistBrute { bins } => histogram::brute(values, range, rule, bins),
+        Method::Greedy(search) => greedy::best_visited(values, range, rule, search),
+        Method::GreedyTorch(search) => greedy::torch(values, range, rule, search),
+        Method::GreedyPaper(search) => greedy::paper(values, range, rule, search),
         Method::Lsq { search, iterations } => {
-            least_squares::lsq(values, range, format, search, iterations)
+            least_squares::lsq(values, range, rule, search, iterations)
         }
         Method::Best { search, iterations } => {
-            least_squares::best(values, range, format, search, iterations)
+            least_squares::best(values, range, rule, search, iterations)
         }
         Method::Sym
         | Method::Gss
         | Method::Kmeans { .. }
         | Method::KmeansCls { .. }
-        | Method::Absmax => unreachable!("handled above, or refused by Method::check"),
+        | Method::Absmax
+        | Method::Cast => unreachable!("handled above, or refused by Method::check"),
     })
 }
 
-fn write_affine(values: &[f32], grid: Grid, format: Format, words: &mut [u32]) {
-    grid.header.write(words, format.params());
+fn write_affine(values: &[f32], grid: Grid, rule: Rule, words: &mut [u32]) {
+    grid.header.write(words, rule.params);
     for (column, x) in values.iter().enumerate() {
-        put_code(words, format, column, grid.code(*x));
+        put_code(words, rule.format(), column, grid.code(*x));
     }
 }
 
@@ -221,6 +235,12 @@ impl RowProblem {
             Format::Codebook { .. } | Format::Blocks { .. } => {
                 Error::CentroidRange { row, low, high }
             }
+            Format::Float(float) => Error::FloatRange {
+                row,
+                low,
+                high,
+                float,
+            },
         }
     }
 }
@@ -237,8 +257,8 @@ impl QuantizeStatus {
     }
 
     /// # Errors
-    /// [`Error::NotFinite`], or [`Error::HeaderRange`], [`Error::StepRange`] or [`Error::CentroidRange`], for the
-    /// first row with a problem.
+    /// [`Error::NotFinite`], or [`Error::HeaderRange`], [`Error::StepRange`], [`Error::CentroidRange`] or
+    /// [`Error::FloatRange`], for the first row with a problem.
     pub(crate) fn refuse(&self, values: &[f32], dim: usize, format: Format) -> Result<()> {
         if self.unfinished > 0 {
             return Err(Error::Unfinished {

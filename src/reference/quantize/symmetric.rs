@@ -34,15 +34,16 @@ pub fn signed_code(x: f32, step: f32, bits: Bits) -> i32 {
 ///
 /// # Panics
 /// Where `words` is shorter than a row.
-pub fn write_symmetric(values: &[f32], step: f32, format: Format, words: &mut [u32]) {
-    write_step(words, format.params(), step);
+pub fn write_symmetric(
+    values: &[f32],
+    step: f32,
+    (bits, params): (Bits, Params),
+    words: &mut [u32],
+) {
+    write_step(words, params, step);
+    let format = Format::Symmetric { bits, params };
     for (column, x) in values.iter().enumerate() {
-        let code = signed_code(exact::input(*x), step, format.bits());
-        put_code(
-            words,
-            format,
-            column,
-            code as u32 & format.bits().max_code(),
-        );
+        let code = signed_code(exact::input(*x), step, bits);
+        put_code(words, format, column, code as u32 & bits.max_code());
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::exact;
-use crate::training::CHUNK;
-use crate::training::{Batch, UpdateStatus};
+use crate::training::{Batch, CHUNK, UpdateStatus, check_format, check_gradient};
 use crate::{PackedTable, Pooling, Result};
 
 /// One position of a batch that holds a row of the table and lies in a bag.
@@ -102,7 +101,8 @@ pub fn gradient_of(
 /// 0 where the index is bad or the position lies in no bag; one NaN, 0x7fc00000, where the result is not finite.
 ///
 /// # Errors
-/// Those of a batch's shape, and [`crate::Error::Shape`] for a gradient that is not `[bags, dim]`.
+/// [`crate::Error::Unsupported`] for a format that is not trained, those of a batch's shape, and
+/// [`crate::Error::Shape`] for a gradient that is not `[bags, dim]`.
 pub fn weight_gradient(
     table: &PackedTable,
     batch: &Batch<'_>,
@@ -115,8 +115,9 @@ pub fn weight_gradient(
         weights: None,
         ..*batch
     };
+    check_format(table.format())?;
     batch.check()?;
-    crate::training::check_gradient(batch, table.dim(), gradient)?;
+    check_gradient(batch, table.dim(), gradient)?;
     let found = occurrences(&unweighted, table.rows(), &mut status)?;
     let mut out = vec![0.0; batch.indices.len()];
     for (row, occurrences) in found {

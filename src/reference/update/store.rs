@@ -1,8 +1,8 @@
 //! New values to codes.
 
 use super::exact;
-use crate::format::{Format, Header, Levels, Params, Row, put_code, write_step};
-use crate::reference::quantize::{Grid, Range};
+use crate::format::{Format, Header, Levels, Row, put_code, write_step};
+use crate::reference::quantize::{Grid, Range, Rule, stored};
 use crate::training::{Parameters, Rounding};
 
 /// What codes of an updated row are steps of, and the ends of their range.
@@ -25,14 +25,14 @@ impl Ruler {
             step: exact::input(header.scale),
             bias: exact::input(header.bias),
             low: 0.0,
-            high: format.bits().max_code() as f32,
+            high: format.column_mask() as f32,
         }
     }
 
     /// Of a symmetric row; `None` for a step that is not positive and finite.
     pub fn symmetric(step: f32, format: Format) -> Option<Self> {
         let step = exact::input(step);
-        let half = format.bits().max_code() / 2;
+        let half = format.column_mask() / 2;
         (step > 0.0 && step.is_finite()).then_some(Self {
             step,
             bias: 0.0,
@@ -68,33 +68,30 @@ pub fn is_rounded_up(steps: f32, draw: u32) -> bool {
     u64::from(draw) < (f64::from(above) * 4_294_967_296.0) as u64
 }
 
-/// The header that a row is stored with, and its ruler; `None` where the header cannot hold the values.
+/// The header that a row is stored with, and its ruler; `None` where the header cannot hold the values, and for
+/// rows that are not trained.
 pub fn header(
     values: &[f32],
     old: Row<'_>,
     (format, parameters): (Format, Parameters),
     given: Option<f32>,
 ) -> Option<(NewHeader, Ruler)> {
-    match (old.levels(), parameters) {
-        (Levels::Affine(_), Parameters::Refreshed) => {
+    match (format, old.levels(), parameters) {
+        (Format::Affine { bits, params }, Levels::Affine(_), Parameters::Refreshed) => {
             let low = values.iter().copied().min_by(f32::total_cmp)?;
             let high = values.iter().copied().max_by(f32::total_cmp)?;
-            let grid = Grid::of_range(Range { low, high }, format)?;
+            let grid = Grid::of_range(Range { low, high }, Rule { bits, params })?;
             let ruler = Ruler::affine(grid.header, format);
             Some((NewHeader::Affine(grid.header), ruler))
         }
-        (Levels::Affine(header), _) => {
+        (Format::Affine { .. }, Levels::Affine(header), _) => {
             Some((NewHeader::Affine(header), Ruler::affine(header, format)))
         }
-        (Levels::Symmetric { step }, _) => {
-            let step = given.unwrap_or(step);
-            let step = match format.params() {
-                Params::F16 => exact::to_f16(step),
-                Params::F32 => step,
-            };
+        (Format::Symmetric { params, .. }, Levels::Symmetric { step }, _) => {
+            let step = stored(given.unwrap_or(step), params);
             Some((NewHeader::Step(step), Ruler::symmetric(step, format)?))
         }
-        (Levels::Codebook(_), _) => None,
+        _ => None,
     }
 }
 
@@ -116,13 +113,14 @@ pub fn write(
     words: &mut [u32],
 ) {
     words.fill(0);
-    match header {
-        NewHeader::Affine(header) => header.write(words, format.params()),
-        NewHeader::Step(step) => write_step(words, format.params(), step),
+    if let Some(params) = format.params() {
+        match header {
+            NewHeader::Affine(header) => header.write(words, params),
+            NewHeader::Step(step) => write_step(words, params, step),
+        }
     }
     for (column, &value) in values.iter().enumerate() {
         let code = ruler.code(value, rounding, draw(column as u32));
-        let mask = format.bits().max_code();
-        put_code(words, format, column, code as u32 & mask);
+        put_code(words, format, column, code as u32 & format.column_mask());
     }
 }

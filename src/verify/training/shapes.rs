@@ -1,12 +1,10 @@
 //! Batches at the boundaries of the kernels that train, and the data that fills them.
 
-use half::f16;
-
 use crate::format::{put_code, write_step};
 use crate::philox::RandomKey;
 use crate::training::{self, BadInput, Optimizer, Rounding, UpdateStep};
 use crate::verify::shapes::{self, Batch, Faults, Random, Shape};
-use crate::{Format, Header, PackedTable, Params, Pooling, Result, Weighting};
+use crate::{Format, Header, PackedTable, Pooling, Result, Weighting};
 
 /// One shape of table and batch, and what is done with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -250,19 +248,17 @@ pub fn training_table(case: &TrainingShape, format: Format, seed: u64) -> Result
     let mut words = vec![0; shape.rows as usize * row_words];
     for words in words.chunks_exact_mut(row_words) {
         let scale = step(&mut random);
-        match (format, format.params()) {
-            (Format::Symmetric { .. }, Params::F16) => {
-                write_step(words, Params::F16, f16::from_f32(scale).to_f32());
-            }
-            (Format::Symmetric { .. }, Params::F32) => write_step(words, Params::F32, scale),
-            (_, params) => Header {
+        match format {
+            Format::Symmetric { params, .. } => write_step(words, params, scale),
+            Format::Affine { params, .. } => Header {
                 scale,
                 bias: random.signed(),
             }
             .write(words, params),
+            Format::Codebook { .. } | Format::Blocks { .. } | Format::Float(_) => {}
         }
         for column in 0..shape.dim as usize {
-            let code = random.word() & format.bits().max_code();
+            let code = random.word() & format.column_mask();
             put_code(words, format, column, code);
         }
     }

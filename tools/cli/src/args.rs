@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use qembed::{Bits, Method, Output, Params, Pooling};
+use qembed::{Bits, Float, Method, Output, Params, Pooling};
 
 /// Quantized embedding tables on any GPU: quantize, look up, verify.
 #[derive(Debug, Parser)]
@@ -107,17 +107,18 @@ pub struct Quantize {
     /// Tensor to take where the input holds several
     #[arg(long)]
     pub tensor: Option<String>,
-    /// Bits per value: 2, 3, 4 or 8
-    #[arg(long, value_parser = parse_bits)]
-    pub bits: Bits,
+    /// What rows hold
+    #[command(flatten)]
+    pub values: StoredValues,
     /// How scale and bias, a step, or a codebook, are chosen; `qembed compare` shows what each costs
-    #[arg(long, value_parser = methods(), default_value = "asym")]
-    pub method: Method,
+    /// [default: asym; with --float: cast]
+    #[arg(long, value_parser = methods())]
+    pub method: Option<Method>,
     /// What tunes the method
     #[command(flatten)]
     pub parameters: Parameters,
     /// Type of scale and bias, or of the step [default: f16; f32 at 8 bits]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with = "float")]
     pub params: Option<ParamsChoice>,
     /// Memory for rows on their way through, as 512MiB or 2GiB; a larger matrix goes in parts
     #[arg(long, value_parser = parse_bytes, default_value = "1GiB")]
@@ -125,6 +126,18 @@ pub struct Quantize {
     /// Where to quantize
     #[arg(long, value_enum, default_value = "auto")]
     pub device: DeviceChoice,
+}
+
+/// Codes of a width, or floats; one of them must be chosen.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct StoredValues {
+    /// Bits per value: 2, 3, 4 or 8
+    #[arg(long, value_parser = parse_bits)]
+    pub bits: Option<Bits>,
+    /// Floats in place of codes: each value rounded once, f32 not at all
+    #[arg(long, value_enum)]
+    pub float: Option<FloatChoice>,
 }
 
 /// Parameters of methods; each belongs to some of them.
@@ -290,6 +303,27 @@ pub enum ParamsChoice {
     F16,
     /// Single precision
     F32,
+}
+
+/// `--float`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FloatChoice {
+    /// Single precision
+    F32,
+    /// Half precision
+    F16,
+    /// The upper half of single precision
+    Bf16,
+}
+
+impl From<FloatChoice> for Float {
+    fn from(choice: FloatChoice) -> Self {
+        match choice {
+            FloatChoice::F32 => Self::F32,
+            FloatChoice::F16 => Self::F16,
+            FloatChoice::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 impl From<ParamsChoice> for Params {

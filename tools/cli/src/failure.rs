@@ -55,6 +55,7 @@ impl From<qembed::Error> for Failure {
                 ..
             }
             | Error::StepRange { .. } => " (--params f32)",
+            Error::FloatRange { .. } => " (--float f32)",
             Error::NarrowingRefused => " (--narrow)",
             Error::IndexOutOfRange { .. } => " (--out-of-range skip)",
             Error::Limit { .. } | Error::OutOfMemory { .. } => "; --device cpu has no such limit",

@@ -3,6 +3,7 @@
 use qembed::io::{TableFile, npy};
 use qembed::{Layout, Narrow, RowAlignment};
 
+use super::file_problem;
 use crate::args::{Export, LayoutChoice};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -28,10 +29,14 @@ pub fn run(args: &Export, terminal: &Terminal) -> Result<(), Failure> {
         false => Narrow::Refuse,
     };
     let table = TableFile::load(&args.table)?.table;
+    let bits = table.format().bits().ok_or_else(|| {
+        let problem = "holds floats; other libraries' rows have codes, quantize makes some";
+        file_problem(&args.table, problem)
+    })?;
     let bytes = table
         .export(layout, narrow)
         .map_err(|error| Failure::about(&args.table, error))?;
-    let row_bytes = layout.row_bytes(table.format().bits(), table.dim()) as usize;
+    let row_bytes = layout.row_bytes(bits, table.dim()) as usize;
     npy::write_u8(&args.output, &[table.rows() as usize, row_bytes], &bytes)?;
     terminal.print(&format!(
         "{}: {} rows of {row_bytes} bytes",

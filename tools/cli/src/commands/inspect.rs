@@ -1,7 +1,7 @@
 //! Prints what a table file holds.
 
 use qembed::io::TableFile;
-use qembed::{Codebook, Format, Levels, PackedTable};
+use qembed::{Codebook, Format, Levels, PackedTable, Params};
 use serde_json::{Value, json};
 
 use super::grouped;
@@ -29,8 +29,8 @@ fn json_of(table: &PackedTable, method: &str) -> Value {
         "rows": table.rows(),
         "dim": table.dim(),
         "format": format.label(),
-        "bits": format.bits().count(),
-        "params": format.params().name(),
+        "bits": format.width_bits(),
+        "params": format.params().map(Params::name),
         "method": method,
         "row_bytes": format.row_bytes(table.dim()),
         "bytes": table.total_bytes(),
@@ -53,14 +53,17 @@ fn text_of(table: &PackedTable, method: &str) -> String {
     let mut lines = vec![
         format!("table    {} rows x {dim}", grouped(rows.into())),
         format!(
-            "format   {format}: {} of {} bits, {} {}, method {method}",
+            "format   {format}: {} of {} bits, {}method {method}",
             match format {
                 Format::Symmetric { .. } => "signed codes",
+                Format::Float(_) => "floats",
                 _ => "codes",
             },
-            format.bits().count(),
-            format.params().name(),
-            names.join(" and ")
+            format.width_bits(),
+            match format.params() {
+                Some(params) => format!("{} {}, ", params.name(), names.join(" and ")),
+                None => String::new(),
+            },
         ),
         format!(
             "size     {} bytes, {} a row, {:.2} % of f32",
@@ -90,7 +93,7 @@ fn percent_of_f32(table: &PackedTable) -> f64 {
 /// Smallest and largest of some numbers; `None` where there are no rows.
 type Extremes = Option<[f32; 2]>;
 
-/// The numbers beside the codes, by name.
+/// The numbers beside the codes, or the floats, by name.
 fn ranges(table: &PackedTable) -> Vec<(&'static str, Extremes)> {
     match table.format() {
         Format::Affine { .. } => {
@@ -105,6 +108,7 @@ fn ranges(table: &PackedTable) -> Vec<(&'static str, Extremes)> {
             let step = rows.filter_map(|row| table.row(row).step());
             vec![("step", extremes(step))]
         }
+        Format::Float(_) => vec![("values", extremes(floats(table)))],
         _ => {
             let codebooks = codebooks(table);
             let centroids = codebooks
@@ -113,6 +117,12 @@ fn ranges(table: &PackedTable) -> Vec<(&'static str, Extremes)> {
             vec![("centroids", extremes(centroids))]
         }
     }
+}
+
+/// Every float as stored.
+fn floats(table: &PackedTable) -> impl Iterator<Item = f32> + Clone {
+    let rows = (0..table.rows() as usize).map(|row| table.row(row));
+    rows.flat_map(|row| (0..table.dim() as usize).filter_map(move |column| row.float(column)))
 }
 
 /// The codebook of every block, or of every row.
@@ -126,7 +136,7 @@ fn codebooks(table: &PackedTable) -> Vec<Codebook<'_>> {
     levels
         .filter_map(|levels| match levels {
             Levels::Codebook(codebook) => Some(codebook),
-            Levels::Affine(_) | Levels::Symmetric { .. } => None,
+            Levels::Affine(_) | Levels::Symmetric { .. } | Levels::Float(_) => None,
         })
         .collect()
 }

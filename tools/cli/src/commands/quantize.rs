@@ -32,11 +32,9 @@ struct Job<'a> {
 
 /// Runs the command.
 pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
-    let method = tuned(args.method, &args.parameters)?;
+    let method = tuned(method(args)?, &args.parameters)?;
     refuse_what_centroids_lack(args, method)?;
-    let format = method
-        .format(args.bits, args.params.map(Params::from))
-        .map_err(|error| Failure::Usage(format!("--method {}: {error}", method.name())))?;
+    let format = format(args, method)?;
     check(method, format)?;
     let matrix = MatrixFile::open(&args.input, args.tensor.as_deref())?;
     let mut job = Job {
@@ -64,6 +62,33 @@ pub fn run(args: &Quantize, terminal: &Terminal) -> Result<(), Failure> {
         job.quantizing.as_secs_f64(),
         job.device.name(),
     ))
+}
+
+/// The method that was named, or the one that the rows are made by unless told otherwise.
+fn method(args: &Quantize) -> Result<Method, Failure> {
+    match (args.values.float, args.method) {
+        (None, Some(Method::Cast)) => Err(Failure::Usage(
+            "--method: cast writes floats; take --float in place of --bits".into(),
+        )),
+        (None, method) => Ok(method.unwrap_or_default()),
+        (Some(_), None | Some(Method::Cast)) => Ok(Method::Cast),
+        (Some(_), Some(method)) => Err(Failure::Usage(format!(
+            "--method: {} writes codes; take --bits in place of --float, or leave it out",
+            method.name()
+        ))),
+    }
+}
+
+fn format(args: &Quantize, method: Method) -> Result<Format, Failure> {
+    match (args.values.float, args.values.bits) {
+        (Some(float), _) => Ok(Format::Float(float.into())),
+        (None, Some(bits)) => method
+            .format(bits, args.params.map(Params::from))
+            .map_err(|error| Failure::Usage(format!("--method {}: {error}", method.name()))),
+        (None, None) => Err(Failure::Usage(
+            "--bits or --float: one of them is needed".into(),
+        )),
+    }
 }
 
 /// Refuses flags that have no meaning with codebooks.
@@ -195,6 +220,7 @@ fn moved(mut error: Error, start: usize) -> Error {
     | Error::HeaderRange { row, .. }
     | Error::StepRange { row, .. }
     | Error::CentroidRange { row, .. }
+    | Error::FloatRange { row, .. }
     | Error::Unfinished { row } = &mut error
     {
         *row += start;

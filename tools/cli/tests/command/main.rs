@@ -3,6 +3,7 @@
 mod common;
 mod compare;
 mod environment;
+mod floats;
 mod inputs;
 mod outputs;
 mod quantize;
