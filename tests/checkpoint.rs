@@ -235,7 +235,7 @@ fn metadata_that_says_no_run_is_refused() {
         (
             "version",
             "2",
-            "has version \"2\" and kind \"symmetric\"; this qembed reads version \"1\", kinds affine, symmetric, codebook, blocks".into(),
+            "has version \"2\" and kind \"symmetric\"; this qembed reads version \"1\", kinds affine, symmetric, codebook, blocks, float".into(),
         ),
         ("bits", "5", "bits: needed 2, 3, 4 or 8, got 5".into()),
         ("params", "f64", "its metadata \"params\" is \"f64\", not f16 or f32".into()),
