@@ -7,13 +7,14 @@ mod export;
 mod import;
 mod info;
 mod inspect;
+mod interrupt;
 mod lookup;
 mod quantize;
 mod verify;
 
 use std::path::Path;
 
-use qembed::io::{abandon, check_writable};
+use qembed::io::check_writable;
 
 use crate::args::Command;
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ use crate::terminal::Terminal;
 pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
     let outputs = command.outputs();
     if !outputs.is_empty() {
-        clear_when_interrupted();
+        interrupt::clear_when_interrupted();
     }
     for output in outputs {
         refuse_input_as_output(&command.inputs(), output)?;
@@ -59,16 +60,6 @@ fn refuse_input_as_output(inputs: &[&Path], output: &Path) -> Result<(), Failure
             Err(Failure::Usage(message))
         }
     }
-}
-
-/// Leaves nothing half-written behind when the person ends the command.
-fn clear_when_interrupted() {
-    const INTERRUPTED: i32 = 130;
-    // Where a signal is ignored (nohup) it stays so, and the command goes on.
-    let _ = ctrlc::try_set_handler(|| {
-        abandon();
-        std::process::exit(INTERRUPTED);
-    });
 }
 
 /// A problem with a file, in the words of the library's own.

@@ -103,7 +103,7 @@ fn an_input_is_not_overwritten() {
     assert_eq!(std::fs::read(&input).unwrap(), before);
 }
 
-/// A person who ends the command finds nothing half-written.
+/// A person who ends the command finds nothing half-written, whatever it was started to ignore.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_command_leaves_nothing_behind() {
@@ -111,34 +111,39 @@ fn an_interrupted_command_leaves_nothing_behind() {
     let input = folder.npy("w.npy", &[40_000, 64], &vec![0.5f32; 40_000 * 64]);
     let table = s(&folder.path("t.safetensors"));
     run(&["quantize", &s(&input), "--bits", "8", "--output", &table]).succeeds();
+    for (ignored, signal) in [("", "INT"), ("HUP", "INT"), ("INT", "TERM"), ("", "HUP")] {
+        for delay in [0, 20, 60, 90, 120, 160] {
+            interrupt(&folder, &table, (ignored, signal), delay);
+        }
+    }
+}
+
+/// Sends a signal to a command that ignores another, so many milliseconds after its start.
+#[cfg(unix)]
+fn interrupt(folder: &Folder, table: &str, (ignored, signal): (&str, &str), delay: u64) {
     let before = folder.names().len();
     let output = folder.path("x.npy");
-    for delay in [0, 10, 20, 40, 60, 80, 120, 160] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_qembed"))
-            .args([
-                "dequantize",
-                &table,
-                "--device",
-                "cpu",
-                "--output",
-                &s(&output),
-            ])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(delay));
-        let interrupt = format!("kill -INT {} 2>/dev/null || true", child.id());
-        Command::new("bash")
-            .args(["-c", &interrupt])
-            .status()
-            .unwrap();
-        child.wait().unwrap();
-        let whole = output.exists();
-        let names = folder.names();
-        assert_eq!(names.len(), before + usize::from(whole), "{names:?}");
-        let _ = std::fs::remove_file(&output);
-    }
+    let script = format!("trap '' {ignored}; exec \"$@\"");
+    let mut child = Command::new("bash")
+        .args(["-c", &script, "bash", env!("CARGO_BIN_EXE_qembed")])
+        .args(["dequantize", table, "--device", "cpu", "--output"])
+        .arg(&output)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(delay));
+    let kill = format!("kill -{signal} {} 2>/dev/null || true", child.id());
+    Command::new("bash").args(["-c", &kill]).status().unwrap();
+    let status = child.wait().unwrap();
+    let whole = output.exists();
+    let names = folder.names();
+    let left = format!("{signal} after {delay} ms, {ignored} ignored: {status}: {names:?}");
+    assert_eq!(names.len(), before + usize::from(whole), "{left}");
+    // Done, ended by the handler, or ended before there was one.
+    let done = matches!(status.code(), Some(0 | 130));
+    assert!(done || status.code().is_none(), "{left}");
+    let _ = std::fs::remove_file(&output);
 }
 
 /// A reader that goes away early is no error.
