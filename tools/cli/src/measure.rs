@@ -1,132 +1,199 @@
-//! Timing: medians of runs long enough to be timed, by the clock on the wall.
+//! Timing: how often work runs, and what its runs come to.
+
+mod gpu;
 
 use std::time::{Duration, Instant};
 
-use qembed::gpu::{Counts, LookupArgs, Table};
-use qembed::wgpu::{self, BufferUsages};
-use qembed::{LookupSpec, Output, Pooling, Result, Session, Weighting};
+pub use gpu::{Clock, GpuClock, copy_rate, lookup_seconds};
+use qembed::Result;
+use rayon::prelude::*;
 
-/// The shortest run that is timed.
-const LEAST: Duration = Duration::from_millis(40);
-/// Runs that the median is taken of.
-const RUNS: usize = 7;
-/// Bytes of the copy that everything is measured against.
+/// Bytes of the copy that everything is measured against, unless a measurement chooses others.
 const COPY_BYTES: u64 = 32 << 20;
+/// Bytes that a task copies.
+const COPY_PART_BYTES: usize = 1 << 18;
+/// The most repetitions of a run: they are one submit on a GPU.
+const MOST_REPETITIONS: u32 = 1 << 16;
 
-/// Median seconds of one repetition; `run` is told how many to do.
-pub fn median_seconds(mut run: impl FnMut(u32) -> Result<()>) -> Result<f64> {
-    let mut timed = |repetitions| {
-        let start = Instant::now();
-        run(repetitions).map(|()| start.elapsed())
+/// How much of something is timed.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// The shortest run that is timed.
+    pub least: Duration,
+    /// Runs that the median is taken of.
+    pub runs: usize,
+    /// Repetitions in every run; as many as take `least` where it is `None`.
+    pub repetitions: Option<u32>,
+}
+
+impl Effort {
+    /// Enough for figures that can be told to others.
+    pub const USUAL: Self = Self {
+        least: Duration::from_millis(40),
+        runs: 7,
+        repetitions: None,
     };
+    /// Enough for a first impression.
+    pub const QUICK: Self = Self {
+        least: Duration::from_millis(10),
+        runs: 5,
+        repetitions: None,
+    };
+}
+
+/// Seconds of one repetition, run by run.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Shortest first, never none.
+    sorted: Vec<f64>,
+    /// Repetitions in every run.
+    pub repetitions: u32,
+}
+
+impl Timing {
+    fn new(mut seconds: Vec<f64>, repetitions: u32) -> Self {
+        seconds.sort_by(f64::total_cmp);
+        Self {
+            sorted: seconds,
+            repetitions,
+        }
+    }
+
+    /// The runs of both.
+    pub fn and(self, other: Self) -> Self {
+        Self::new([self.sorted, other.sorted].concat(), self.repetitions)
+    }
+
+    /// Number of runs.
+    pub fn runs(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// The run in the middle.
+    pub fn median(&self) -> f64 {
+        self.sorted[self.sorted.len() / 2]
+    }
+
+    /// The shortest run.
+    pub fn least(&self) -> f64 {
+        self.sorted[0]
+    }
+
+    /// The longest run.
+    pub fn most(&self) -> f64 {
+        self.sorted[self.sorted.len() - 1]
+    }
+}
+
+/// Does so many repetitions and gives the seconds that they took together.
+pub type Run<'a> = Box<dyn FnMut(u32) -> Result<f64> + 'a>;
+
+/// Times several works in turn, so that what disturbs the machine disturbs all of them.
+pub fn alternate(works: &mut [Run<'_>], effort: Effort) -> Result<Vec<Timing>> {
+    let repetitions: Vec<_> = works
+        .iter_mut()
+        .map(|work| enough(work, effort))
+        .collect::<Result<_>>()?;
+    let mut seconds = vec![vec![]; works.len()];
+    for _ in 0..effort.runs {
+        for (at, work) in works.iter_mut().enumerate() {
+            let run = work(repetitions[at])?;
+            seconds[at].push(run / f64::from(repetitions[at]));
+        }
+    }
+    let timings = seconds.into_iter().zip(repetitions);
+    Ok(timings
+        .map(|(seconds, repetitions)| Timing::new(seconds, repetitions))
+        .collect())
+}
+
+/// Repetitions that take long enough to be timed.
+fn enough(work: &mut Run<'_>, effort: Effort) -> Result<u32> {
     // The first run compiles and touches memory.
-    timed(1)?;
+    work(1)?;
+    if let Some(repetitions) = effort.repetitions {
+        return Ok(repetitions);
+    }
     let mut repetitions = 1;
-    while timed(repetitions)? < LEAST {
+    while repetitions < MOST_REPETITIONS && work(repetitions)? < effort.least.as_secs_f64() {
         repetitions *= 2;
     }
-    let mut seconds = vec![];
-    for _ in 0..RUNS {
-        seconds.push(timed(repetitions)?.as_secs_f64() / f64::from(repetitions));
-    }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds[RUNS / 2])
+    Ok(repetitions)
 }
 
-/// Bytes per second, read and written, of a copy on a session's device.
-pub fn copy_rate(session: &Session) -> Result<f64> {
-    let device = session.device();
-    let buffer = |usage| {
-        device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("copy"),
-            size: COPY_BYTES,
-            usage,
-            mapped_at_creation: false,
-        })
+/// Times one work.
+pub fn alone(work: Run<'_>, effort: Effort) -> Result<Timing> {
+    Ok(alternate(&mut [work], effort)?.remove(0))
+}
+
+/// Median seconds of one repetition, by the clock on the wall; `run` is told how many to do.
+pub fn median_seconds(mut run: impl FnMut(u32) -> Result<()>) -> Result<f64> {
+    let work = move |repetitions| {
+        let start = Instant::now();
+        run(repetitions).map(|()| start.elapsed().as_secs_f64())
     };
-    let from = buffer(BufferUsages::COPY_SRC | BufferUsages::COPY_DST);
-    let to = buffer(BufferUsages::COPY_DST);
-    session
-        .queue()
-        .write_buffer(&from, 0, &vec![1; COPY_BYTES as usize]);
-    let seconds = median_seconds(|repetitions| {
-        let mut encoder = device.create_command_encoder(&Default::default());
-        for _ in 0..repetitions {
-            encoder.copy_buffer_to_buffer(&from, 0, &to, 0, COPY_BYTES);
-        }
-        session.queue().submit([encoder.finish()]);
-        session.wait()
-    })?;
-    Ok(2.0 * COPY_BYTES as f64 / seconds)
+    Ok(alone(Box::new(work), Effort::USUAL)?.median())
 }
 
-/// Bytes per second, read and written, of a copy in memory on one core.
+/// Bytes per second, read and written, of a copy in memory on every thread of rayon's pool.
 pub fn copy_rate_of_memory() -> Result<f64> {
-    let from = vec![1u8; COPY_BYTES as usize];
-    let mut to = vec![0u8; COPY_BYTES as usize];
+    let mut copy = memory_copy(COPY_BYTES as usize);
     let seconds = median_seconds(|repetitions| {
-        for _ in 0..repetitions {
-            std::hint::black_box(&mut to).copy_from_slice(std::hint::black_box(&from));
-        }
+        (0..repetitions).for_each(|_| copy());
         Ok(())
     })?;
     Ok(2.0 * COPY_BYTES as f64 / seconds)
 }
 
-/// Median seconds of one sum-pooled lookup on a session's device, bound once.
-pub fn lookup_seconds(
-    session: &Session,
-    table: &Table,
-    indices: &[u32],
-    offsets: &[u32],
-) -> Result<f64> {
-    let device = session.device();
-    let bags = offsets.len() - 1;
-    let buffer = |size: usize, usage| {
-        device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("lookup"),
-            size: size as u64,
-            usage: usage | BufferUsages::STORAGE,
-            mapped_at_creation: false,
-        })
-    };
-    let bytes =
-        |values: &[u32]| -> Vec<u8> { values.iter().flat_map(|x| x.to_le_bytes()).collect() };
-    let filled = |values: &[u32]| {
-        let buffer = buffer(4 * values.len(), BufferUsages::COPY_DST);
-        session.queue().write_buffer(&buffer, 0, &bytes(values));
-        buffer
-    };
-    let (indices_buffer, offsets_buffer) = (filled(indices), filled(offsets));
-    let output = buffer(4 * bags * table.desc().dim as usize, BufferUsages::empty());
-    let lookup = session.kernels().lookup(LookupSpec {
-        format: table.desc().format,
-        pooling: Pooling::Sum,
-        weighting: Weighting::Unweighted,
-        output: Output::F32,
-    })?;
-    let bound = lookup.bind(
-        table,
-        LookupArgs {
-            counts: Counts::Host {
-                bags: bags as u32,
-                indices: indices.len() as u32,
-            },
-            indices: Some(indices_buffer.as_entire_buffer_binding()),
-            offsets: Some(offsets_buffer.as_entire_buffer_binding()),
-            weights: None,
-            output: Some(output.as_entire_buffer_binding()),
-            status: None,
-        },
-    )?;
-    median_seconds(|repetitions| {
-        let mut encoder = device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        for _ in 0..repetitions {
-            bound.record(&mut pass);
-        }
-        drop(pass);
-        session.queue().submit([encoder.finish()]);
-        session.wait()
-    })
+/// A copy of so many bytes, on every thread of the pool that it runs in.
+pub fn memory_copy(bytes: usize) -> impl FnMut() + Send {
+    let from = vec![1u8; bytes];
+    let mut to = vec![0u8; bytes];
+    move || {
+        let parts = to.par_chunks_mut(COPY_PART_BYTES);
+        let parts = parts.zip(from.par_chunks(COPY_PART_BYTES));
+        parts.for_each(|(to, from)| to.copy_from_slice(from));
+        std::hint::black_box(&mut to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_sorted() {
+        let timing = Timing::new(vec![3.0, 1.0, 2.0], 4);
+        assert_eq!(
+            (timing.least(), timing.median(), timing.most()),
+            (1.0, 2.0, 3.0)
+        );
+        assert_eq!((timing.runs(), timing.repetitions), (3, 4));
+    }
+
+    /// Works take turns, and run as often as they were told, or until they take long enough.
+    #[test]
+    fn works_alternate() {
+        let log = std::cell::RefCell::new(vec![]);
+        let work = |name: char, second: f64| -> Run<'_> {
+            let log = &log;
+            Box::new(move |repetitions| {
+                log.borrow_mut().push((name, repetitions));
+                Ok(f64::from(repetitions) * second)
+            })
+        };
+        let pinned = Effort {
+            runs: 2,
+            repetitions: Some(3),
+            ..Effort::USUAL
+        };
+        let timings = alternate(&mut [work('a', 0.5), work('b', 2.0)], pinned).unwrap();
+        assert_eq!((timings[0].median(), timings[1].median()), (0.5, 2.0));
+        let turns = [('a', 1), ('b', 1), ('a', 3), ('b', 3), ('a', 3), ('b', 3)];
+        assert_eq!(log.take(), turns);
+
+        let timing = alone(work('c', 0.009), Effort::USUAL).unwrap();
+        assert_eq!(timing.repetitions, 8);
+        assert_eq!(timing.runs(), Effort::USUAL.runs);
+    }
 }
