@@ -6,8 +6,10 @@ mod cpu;
 mod gpu;
 mod machine;
 mod outcome;
+mod page;
 mod plan;
 mod platform;
+mod plot;
 mod point;
 mod ready;
 mod refusal;
@@ -55,6 +57,9 @@ pub fn run(args: &Bench, terminal: &Terminal) -> Result<(), Failure> {
     let record = measure(&groups, (&platform, &device), &scale, terminal)?;
     if let Some(path) = &args.json {
         write(path, &format!("{:#}\n", report::json(&record)))?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &page::html(&record)?)?;
     }
     terminal.print(&report::text(&record))
 }
