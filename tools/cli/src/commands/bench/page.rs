@@ -40,7 +40,9 @@ fn table(record: &Record) -> String {
     let mut table = Table::new(&COLUMNS, 0);
     let mut above = None;
     for row in &record.rows {
-        let kernel = std::mem::discriminant(&row.subject);
+        // A baseline belongs to its lookup.
+        let subject = row.subject.rival().unwrap_or(row.subject);
+        let kernel = std::mem::discriminant(&subject);
         let place = match above.replace(kernel) == Some(kernel) {
             true => Place::Next,
             false => Place::First,

@@ -107,13 +107,13 @@ impl Traffic {
 mod tests {
     use super::*;
 
-    /// A row of 68 bytes touches three sectors, and four where it begins late in one.
+    /// A row of 68 bytes touches three sectors wherever it begins, one of 20 bytes one or two.
     #[test]
     fn sectors_by_hand() {
-        let of = |row| Traffic::rows(&[row], 68).sector_bytes;
-        assert_eq!([of(0), of(1), of(7)], [96, 96, 128]);
+        let of = |row, bytes| Traffic::rows(&[row], bytes).sector_bytes;
+        assert_eq!([of(0, 68), of(1, 68), of(7, 68)], [96, 96, 96]);
+        assert_eq!([of(0, 20), of(1, 20), of(2, 20)], [32, 64, 32]);
         assert_eq!(Traffic::rows(&[0, 1], 32).sector_bytes, 64);
-        assert_eq!(Traffic::rows(&[1], 20).sector_bytes, 64);
         let stream = Traffic::stream(33);
         assert_eq!((stream.bytes, stream.sector_bytes), (33, 64));
     }
