@@ -89,7 +89,7 @@ impl Timing {
 pub type Run<'a> = Box<dyn FnMut(u32) -> Result<f64> + 'a>;
 
 /// Times several works in turn, so that what disturbs the machine disturbs all of them.
-pub fn alternate(works: &mut [Run<'_>], effort: Effort) -> Result<Vec<Timing>> {
+pub fn alternate(works: &mut [&mut Run<'_>], effort: Effort) -> Result<Vec<Timing>> {
     let repetitions: Vec<_> = works
         .iter_mut()
         .map(|work| enough(work, effort))
@@ -122,8 +122,8 @@ fn enough(work: &mut Run<'_>, effort: Effort) -> Result<u32> {
 }
 
 /// Times one work.
-pub fn alone(work: Run<'_>, effort: Effort) -> Result<Timing> {
-    Ok(alternate(&mut [work], effort)?.remove(0))
+pub fn alone(mut work: Run<'_>, effort: Effort) -> Result<Timing> {
+    Ok(alternate(&mut [&mut work], effort)?.remove(0))
 }
 
 /// Median seconds of one repetition, by the clock on the wall; `run` is told how many to do.
@@ -187,7 +187,8 @@ mod tests {
             repetitions: Some(3),
             ..Effort::USUAL
         };
-        let timings = alternate(&mut [work('a', 0.5), work('b', 2.0)], pinned).unwrap();
+        let (mut a, mut b) = (work('a', 0.5), work('b', 2.0));
+        let timings = alternate(&mut [&mut a, &mut b], pinned).unwrap();
         assert_eq!((timings[0].median(), timings[1].median()), (0.5, 2.0));
         let turns = [('a', 1), ('b', 1), ('a', 3), ('b', 3), ('a', 3), ('b', 3)];
         assert_eq!(log.take(), turns);

@@ -81,7 +81,8 @@ fn scale(args: &Bench, device: &Device) -> Scale {
     let mut scale = match device {
         _ if args.quick => Scale::QUICK,
         Device::Gpu(session) if session.adapter().device_type != DeviceType::Cpu => Scale::HARDWARE,
-        Device::Gpu(_) | Device::Cpu => Scale::CPU,
+        Device::Gpu(_) => Scale::SOFTWARE,
+        Device::Cpu => Scale::CPU,
     };
     scale.effort.repetitions = args.iterations;
     scale
@@ -149,22 +150,31 @@ fn measure_group(
             Err(Refusal::Fail(failure)) => return Err(failure),
         }
     }
-    let (mut runs, mut others) = (vec![], vec![]);
-    for (subject, ready) in prepared {
-        runs.push(ready.run);
-        others.push((subject, ready.traffic, ready.items));
-    }
-    let timings = alternate(&mut runs, scale.effort)?;
-    rows.extend(others.into_iter().zip(timings).map(|(other, timing)| {
-        let (subject, traffic, items) = other;
-        Row {
-            subject,
-            point,
-            timing,
+    let runs = prepared.iter_mut().map(|(_, ready)| &mut ready.run);
+    let timings = alternate(&mut runs.collect::<Vec<_>>(), scale.effort)?;
+    for ((subject, ready), timing) in prepared.into_iter().zip(timings) {
+        let Ready {
             traffic,
             items,
+            after,
+            ..
+        } = ready;
+        match after() {
+            Ok(()) => rows.push(Row {
+                subject,
+                point,
+                timing,
+                traffic,
+                items,
+            }),
+            Err(Refusal::Skip(reason)) => skipped.push(Skipped {
+                subject,
+                point,
+                reason,
+            }),
+            Err(Refusal::Fail(failure)) => return Err(failure),
         }
-    }));
+    }
     bar.inc(group.subjects.len() as u64);
     Ok(())
 }

@@ -2,18 +2,18 @@
 
 use std::hint::black_box;
 
-use qembed::training::UpdateSpec;
+use qembed::training::{UpdateSpec, UpdateStatus};
 use qembed::verify::{CpuEngine, Engine, compare};
 use qembed::{
-    Format, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Pooling, Weighting, cpu,
-    reference, shader,
+    Error, Format, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Pooling, Weighting,
+    cpu, reference, shader,
 };
 use rayon::ThreadPool;
 
 use super::batch::Batches;
 use super::check::{Sample, evenly, right};
 use super::point::Point;
-use super::ready::{Ready, on_threads};
+use super::ready::{Ready, nothing, on_threads};
 use super::refusal::{Refusal, host_memory};
 use super::scale::Scale;
 use super::subject::Subject;
@@ -52,6 +52,7 @@ fn copy<'a>(pool: &'a ThreadPool, scale: &Scale) -> Result<Ready<'a>, Refusal> {
         }),
         traffic: Traffic::stream(2 * scale.copy_bytes),
         items: 2 * scale.copy_bytes,
+        after: nothing(),
     })
 }
 
@@ -81,6 +82,7 @@ fn lookup<'a>(
         }),
         traffic,
         items: point.indices(),
+        after: nothing(),
     })
 }
 
@@ -114,6 +116,7 @@ fn dequantize<'a>(
         }),
         traffic,
         items: point.rows.into(),
+        after: nothing(),
     })
 }
 
@@ -142,6 +145,7 @@ fn quantize<'a>(
             Ok(())
         }),
         items: point.rows.into(),
+        after: nothing(),
     })
 }
 
@@ -166,7 +170,15 @@ fn update<'a>(
         items: point.indices(),
         run: on_threads(pool, move |done| {
             let batch = done % inputs.batches.indices.len();
-            cpu::update(&mut table, &mut state, inputs.args(batch)).map(|_| ())
+            let status = cpu::update(&mut table, &mut state, inputs.args(batch))?;
+            // A batch that is refused changes nothing, and takes less time.
+            match status == UpdateStatus::CLEAR {
+                true => Ok(()),
+                false => Err(Error::Device(
+                    "a batch was refused while it was timed".into(),
+                )),
+            }
         }),
+        after: nothing(),
     })
 }

@@ -11,7 +11,7 @@ use qembed::verify::compare::Fill;
 use qembed::wgpu::{self, Buffer, BufferUsages};
 
 use super::point::Point;
-use super::ready::Ready;
+use super::ready::{Ready, nothing};
 use super::refusal::{Refusal, host_memory};
 use super::scale::Scale;
 use super::subject::Subject;
@@ -48,6 +48,7 @@ fn copy<'a>((session, clock): Gpu<'a>, scale: &Scale) -> Result<Ready<'a>, Refus
         run: Box::new(move |repetitions| clock.copies((&from, &to), repetitions)),
         traffic: Traffic::stream(2 * scale.copy_bytes),
         items: 2 * scale.copy_bytes,
+        after: nothing(),
     })
 }
 

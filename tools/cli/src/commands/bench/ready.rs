@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use qembed::Result;
 use qembed::wgpu::ComputePass;
 use rayon::ThreadPool;
 
+use super::refusal::Refusal;
 use super::traffic::Traffic;
 use crate::measure::{GpuClock, Run};
 
@@ -17,6 +17,16 @@ pub struct Ready<'a> {
     pub traffic: Traffic,
     /// What is counted, of one repetition.
     pub items: u64,
+    /// Finds out, after it was timed, whether all that was timed was done.
+    pub after: After<'a>,
+}
+
+/// What is to be seen to in the end.
+pub type After<'a> = Box<dyn FnOnce() -> Result<(), Refusal> + 'a>;
+
+/// Nothing is.
+pub fn nothing<'a>() -> After<'a> {
+    Box::new(|| Ok(()))
 }
 
 /// Records one after the other of these into a pass, from the first on again after the last.
@@ -39,7 +49,7 @@ pub fn in_turn<'a, T: 'a>(
 /// Runs on the threads of a pool; `work` is told how often it ran before.
 pub fn on_threads<'a>(
     pool: &'a ThreadPool,
-    mut work: impl FnMut(usize) -> Result<()> + Send + 'a,
+    mut work: impl FnMut(usize) -> qembed::Result<()> + Send + 'a,
 ) -> Run<'a> {
     let mut done = 0;
     Box::new(move |repetitions| {

@@ -26,6 +26,9 @@ impl From<Error> for Refusal {
     }
 }
 
+/// Memory that is taken where the system does not tell how much it has.
+const UNTOLD_BYTES: u64 = 8 << 30;
+
 /// # Errors
 /// Where the host has not that much memory to give.
 pub fn host_memory(what: &str, bytes: u64) -> Result<(), Refusal> {
@@ -33,11 +36,10 @@ pub fn host_memory(what: &str, bytes: u64) -> Result<(), Refusal> {
         let needed = bytes.div_ceil(1 << 20);
         Refusal::Skip(format!("{what}: needs {needed} MiB of memory{available}"))
     };
-    if let Some(available) = available_bytes()
-        && bytes > available
-    {
+    let available = available_bytes().unwrap_or(UNTOLD_BYTES);
+    if bytes > available {
         let available = available >> 20;
-        return Err(refused(format!(", of which {available} MiB are free")));
+        return Err(refused(format!(", of which {available} MiB may be had")));
     }
     // Asks the allocator, and gives back what it gave.
     let length = usize::try_from(bytes).map_err(|_| refused(String::new()))?;

@@ -56,9 +56,9 @@ impl Scale {
         effort: Effort::USUAL,
         pace: Pace::Usual,
     };
-    /// For a CPU, and for one that plays GPU and binds 128 MiB.
+    /// For a CPU.
     pub const CPU: Self = Self {
-        rows: 200_000,
+        rows: 1_000_000,
         streamed_rows: 1 << 14,
         searched_rows: 1 << 9,
         trained_rows: 100_000,
@@ -66,6 +66,11 @@ impl Scale {
         touched_bytes: 64 << 20,
         copy_bytes: 64 << 20,
         ..Self::HARDWARE
+    };
+    /// For a CPU that plays GPU, and binds 128 MiB: f32 rows of dim 128 fit.
+    pub const SOFTWARE: Self = Self {
+        rows: 200_000,
+        ..Self::CPU
     };
     /// For a first impression of anything.
     pub const QUICK: Self = Self {

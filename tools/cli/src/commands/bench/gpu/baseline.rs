@@ -9,7 +9,7 @@ use qembed::{Bits, Error, PackedTable, Session};
 use super::super::batch::Batches;
 use super::super::check::{Sample, right, written};
 use super::super::point::Point;
-use super::super::ready::{Ready, in_turn};
+use super::super::ready::{Ready, in_turn, nothing};
 use super::super::refusal::Refusal;
 use super::super::scale::Scale;
 use super::super::subject::{Baseline, Subject, affine_f16, sum_of};
@@ -68,6 +68,7 @@ pub fn prepare<'a>(
         run: in_turn(clock, steps, |steps, pass| record(steps, pass)),
         traffic: traffic(baseline, &packed, &batches),
         items: point.indices(),
+        after: nothing(),
     })
 }
 

@@ -8,7 +8,7 @@ use qembed::{LookupSpec, LookupStatus, Output, PackedTable, Pooling, Session, We
 use super::super::batch::Batches;
 use super::super::check::{Sample, right, written};
 use super::super::point::Point;
-use super::super::ready::{Ready, in_turn};
+use super::super::ready::{Ready, in_turn, nothing};
 use super::super::refusal::Refusal;
 use super::super::scale::Scale;
 use super::super::tables;
@@ -33,6 +33,7 @@ pub fn prepare<'a>(
         run: in_turn(clock, bound, BoundLookup::record),
         traffic: Traffic::lookup(spec, &packed, &batches),
         items: point.indices(),
+        after: nothing(),
     })
 }
 

@@ -6,7 +6,7 @@ use qembed::{Format, Method, QuantizeSpec, QuantizeStatus, reference, shader};
 
 use super::super::check::{evenly, right, written};
 use super::super::point::Point;
-use super::super::ready::{Ready, in_turn};
+use super::super::ready::{Ready, in_turn, nothing};
 use super::super::refusal::{Refusal, host_memory};
 use super::super::traffic::Traffic;
 use super::super::{rows, tables};
@@ -37,6 +37,7 @@ pub fn dequantize<'a>(
         run: in_turn(clock, vec![bound], BoundDequantize::record),
         traffic: rows::traffic(&packed),
         items: point.rows.into(),
+        after: nothing(),
     })
 }
 
@@ -86,5 +87,6 @@ pub fn quantize<'a>(
         traffic: Traffic::stream(rows::value_bytes(point))
             .and(Traffic::stream(u64::from(rows) * row_bytes)),
         items: rows.into(),
+        after: nothing(),
     })
 }

@@ -7,7 +7,7 @@ use qembed::verify::compare;
 use super::super::batch::Batches;
 use super::super::check::right;
 use super::super::point::Point;
-use super::super::ready::{Ready, in_turn};
+use super::super::ready::{Ready, in_turn, nothing};
 use super::super::refusal::Refusal;
 use super::super::scale::Scale;
 use super::super::traffic::Traffic;
@@ -49,5 +49,6 @@ pub fn prepare<'a>(
         // Keys and positions, read and written once.
         traffic: Traffic::stream(16 * u64::from(count)),
         items: count.into(),
+        after: nothing(),
     })
 }
