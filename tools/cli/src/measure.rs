@@ -20,8 +20,10 @@ const MOST_REPETITIONS: u32 = 1 << 16;
 pub struct Effort {
     /// The shortest run that is timed.
     pub least: Duration,
-    /// Runs that the median is taken of.
+    /// Runs that the median is taken of, where they do not take longer than `most`.
     pub runs: usize,
+    /// The longest that all runs take together, unless it is not enough for three of them.
+    pub most: Duration,
     /// Repetitions in every run; as many as take `least` where it is `None`.
     pub repetitions: Option<u32>,
 }
@@ -31,14 +33,26 @@ impl Effort {
     pub const USUAL: Self = Self {
         least: Duration::from_millis(40),
         runs: 7,
+        most: Duration::from_secs(4),
         repetitions: None,
     };
     /// Enough for a first impression.
     pub const QUICK: Self = Self {
         least: Duration::from_millis(10),
         runs: 5,
+        most: Duration::from_secs(1),
         repetitions: None,
     };
+}
+
+impl Effort {
+    /// Runs of works that take so many seconds together.
+    fn runs_of(&self, seconds: f64) -> usize {
+        const LEAST: usize = 3;
+        // A quotient that is no number, or too large for one, becomes the nearest that is.
+        let affordable = (self.most.as_secs_f64() / seconds) as usize;
+        self.runs.min(affordable.max(LEAST))
+    }
 }
 
 /// Seconds of one repetition, run by run.
@@ -90,35 +104,42 @@ pub type Run<'a> = Box<dyn FnMut(u32) -> Result<f64> + 'a>;
 
 /// Times several works in turn, so that what disturbs the machine disturbs all of them.
 pub fn alternate(works: &mut [&mut Run<'_>], effort: Effort) -> Result<Vec<Timing>> {
-    let repetitions: Vec<_> = works
-        .iter_mut()
-        .map(|work| enough(work, effort))
-        .collect::<Result<_>>()?;
+    let enough = works.iter_mut().map(|work| enough(work, effort));
+    let enough: Vec<_> = enough.collect::<Result<_>>()?;
+    let once: f64 = enough.iter().map(|(_, seconds)| seconds).sum();
     let mut seconds = vec![vec![]; works.len()];
-    for _ in 0..effort.runs {
+    for _ in 0..effort.runs_of(once) {
         for (at, work) in works.iter_mut().enumerate() {
-            let run = work(repetitions[at])?;
-            seconds[at].push(run / f64::from(repetitions[at]));
+            let repetitions = enough[at].0;
+            let run = work(repetitions)?;
+            seconds[at].push(run / f64::from(repetitions));
         }
     }
-    let timings = seconds.into_iter().zip(repetitions);
+    let timings = seconds.into_iter().zip(enough);
     Ok(timings
-        .map(|(seconds, repetitions)| Timing::new(seconds, repetitions))
+        .map(|(seconds, (repetitions, _))| Timing::new(seconds, repetitions))
         .collect())
 }
 
-/// Repetitions that take long enough to be timed.
-fn enough(work: &mut Run<'_>, effort: Effort) -> Result<u32> {
+/// Repetitions that take long enough to be timed, and about how many seconds that is.
+fn enough(work: &mut Run<'_>, effort: Effort) -> Result<(u32, f64)> {
     // The first run compiles and touches memory.
-    work(1)?;
+    let first = work(1)?;
     if let Some(repetitions) = effort.repetitions {
-        return Ok(repetitions);
+        return Ok((repetitions, first * f64::from(repetitions)));
     }
-    let mut repetitions = 1;
-    while repetitions < MOST_REPETITIONS && work(repetitions)? < effort.least.as_secs_f64() {
+    let least = effort.least.as_secs_f64();
+    let (mut repetitions, mut seconds) = (1, first);
+    // So long a run is one, whatever its first repetition did beside.
+    const SURELY: f64 = 10.0;
+    if first < SURELY * least {
+        seconds = work(1)?;
+    }
+    while repetitions < MOST_REPETITIONS && seconds < least {
         repetitions *= 2;
+        seconds = work(repetitions)?;
     }
-    Ok(repetitions)
+    Ok((repetitions, seconds))
 }
 
 /// Times one work.
@@ -194,7 +215,11 @@ mod tests {
         assert_eq!(log.take(), turns);
 
         let timing = alone(work('c', 0.009), Effort::USUAL).unwrap();
-        assert_eq!(timing.repetitions, 8);
-        assert_eq!(timing.runs(), Effort::USUAL.runs);
+        assert_eq!((timing.repetitions, timing.runs()), (8, 7));
+        // What takes long runs less often: once to warm up, and three times.
+        log.take();
+        let timing = alone(work('d', 5.0), Effort::USUAL).unwrap();
+        assert_eq!((timing.repetitions, timing.runs()), (1, 3));
+        assert_eq!(log.take(), [('d', 1); 4]);
     }
 }

@@ -194,6 +194,8 @@ impl Subject {
             }
             Self::Lookup(spec) => *spec == sum_of(spec.format),
             Self::Quantize(_, Method::Asym | Method::Absmax) => true,
+            // Cubic in its bins: as long as all others together.
+            Self::Quantize(_, Method::HistBrute { .. }) => false,
             Self::Quantize(format, method) => {
                 method.format(Bits::B4, None).is_ok_and(|f| f == *format)
             }
