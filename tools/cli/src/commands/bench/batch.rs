@@ -4,9 +4,10 @@ use qembed::verify::shapes::Random;
 
 use super::point::Point;
 use super::refusal::{Refusal, host_memory};
+use super::traffic::SECTOR_BYTES;
 
 /// The most batches that are taken in turn.
-const MOST_BATCHES: u64 = 64;
+const MOST_BATCHES: u64 = 32;
 
 /// Batches of one shape, taken in turn: together they touch more than a cache holds, which one that is repeated
 /// need not.
@@ -29,7 +30,7 @@ impl Batches {
                 "{bags} bags of {length} are more than 2^32 indices"
             ))
         })?;
-        let of_one = u64::from(count) * row_bytes;
+        let of_one = u64::from(count) * row_bytes.next_multiple_of(SECTOR_BYTES);
         let batches = touched_bytes.div_ceil(of_one.max(1)).clamp(1, MOST_BATCHES);
         host_memory("indices", 4 * u64::from(count) * (batches + 1))?;
         let mut random = Random::new(u64::from(count));
@@ -154,7 +155,8 @@ mod tests {
             bag_length: 2,
             zipf: 0.0,
         };
-        let batches = Batches::new(&point, 8, 100).unwrap();
+        // A row of 8 bytes touches a sector.
+        let batches = Batches::new(&point, 8, 500).unwrap();
         assert_eq!(batches.indices.len(), 3);
         assert_eq!(batches.offsets, [0, 2, 4, 6]);
         assert!(batches.indices.iter().flatten().all(|row| *row < 10));

@@ -36,6 +36,7 @@ pub fn json(record: &Record) -> Value {
         "timed_by": record.clock.name(),
         "copy_bytes_per_s": record.copy_rate,
         "quick": record.pace == Pace::Quick,
+        "optimized": !cfg!(debug_assertions),
         "rows": record.rows.iter().map(|row| json_row(record, row)).collect::<Vec<_>>(),
         "ratios": record.ratios().iter().map(json_ratio).collect::<Vec<_>>(),
         "skipped": record.skipped.iter().map(json_skipped).collect::<Vec<_>>(),

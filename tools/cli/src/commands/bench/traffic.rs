@@ -6,7 +6,7 @@ use qembed::{Format, LookupSpec, PackedTable, Pooling, Weighting};
 use super::batch::Batches;
 
 /// What a GPU's memory moves at a time.
-const SECTOR_BYTES: u64 = 32;
+pub const SECTOR_BYTES: u64 = 32;
 
 /// Bytes of one repetition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
