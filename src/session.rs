@@ -54,13 +54,24 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub fn open(adapters: Adapters) -> Result<Self> {
-        Self::from_adapter(&adapters::best(adapters)?)
+        Self::with_features(adapters, wgpu::Features::empty())
+    }
+
+    /// [`Session::open`] with those of these features that the adapter has. No kernel here needs any; they are for
+    /// the caller's own passes, as [`wgpu::Features::TIMESTAMP_QUERY`] is for timing. The features of
+    /// [`Session::device`] say which there are.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_features(adapters: Adapters, wanted: wgpu::Features) -> Result<Self> {
+        Self::from_adapter(&adapters::best(adapters)?, wanted)
     }
 
     /// Opens a device on an adapter, with all the limits that it offers.
-    fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+    fn from_adapter(adapter: &wgpu::Adapter, wanted: wgpu::Features) -> Result<Self> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("qembed"),
+            required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
             ..Default::default()
         }))
@@ -379,8 +390,12 @@ impl Session {
             .map(move |start| start..start.saturating_add(chunk).min(rows))
     }
 
-    /// A storage buffer with these contents; never empty, so that it can be bound.
-    pub(crate) fn filled(&self, argument: &'static str, contents: &[u8]) -> Result<wgpu::Buffer> {
+    /// A storage buffer with these contents, for kernels in a pass of one's own; never empty, so that it can be
+    /// bound. Usages `STORAGE`, `COPY_SRC` and `COPY_DST`; the contents arrive with the next submit.
+    ///
+    /// # Errors
+    /// [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`]; they name `argument`.
+    pub fn filled(&self, argument: &'static str, contents: &[u8]) -> Result<wgpu::Buffer> {
         let buffer = self.buffer(argument, contents.len() as u64)?;
         self.checked(argument, contents.len() as u64, || {
             self.queue.write_buffer(&buffer, 0, contents);
@@ -388,16 +403,23 @@ impl Session {
         Ok(buffer)
     }
 
-    /// A storage buffer of at least this many bytes; never empty, so that it can be bound.
-    fn buffer(&self, argument: &'static str, bytes: u64) -> Result<wgpu::Buffer> {
+    /// A storage buffer of at least this many bytes, zeros, with the usages of [`Session::filled`]; never empty, so
+    /// that it can be bound.
+    ///
+    /// # Errors
+    /// As [`Session::filled`].
+    pub fn buffer(&self, argument: &'static str, bytes: u64) -> Result<wgpu::Buffer> {
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
         crate::gpu::buffer(&self.device, argument, bytes, usage)
     }
 
-    /// Records into one compute pass and submits it.
-    pub(crate) fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> Result<()> {
+    /// Records into one compute pass and submits it; [`Session::wait`] waits for it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where wgpu refuses what was recorded, [`Error::DeviceLost`].
+    pub fn submit(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> Result<()> {
         self.checked("submit", 0, || {
             let mut encoder = self.device.create_command_encoder(&Default::default());
             record(&mut encoder.begin_compute_pass(&Default::default()));
@@ -406,8 +428,13 @@ impl Session {
         self.alive()
     }
 
-    /// Copies a range back, as whole words, and waits for it.
-    pub(crate) fn read(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u32>> {
+    /// Copies a range of a buffer with the usage `COPY_SRC` back, as whole words, and waits for it; `offset` is a
+    /// multiple of 4.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where wgpu refuses the copy, [`Error::Limit`], [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`].
+    pub fn read(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u32>> {
         let size = bytes.next_multiple_of(4);
         if size == 0 {
             return Ok(vec![]);
@@ -441,8 +468,13 @@ impl Session {
         self.alive()
     }
 
-    /// Runs something under error scopes. What a lost device says of its objects is that it is lost.
-    fn checked<T>(
+    /// Runs calls of wgpu's own under error scopes, so that what it complains about is an error and no panic.
+    /// `argument` and `needed_bytes` are for the message where memory runs out.
+    ///
+    /// # Errors
+    /// [`Error::Device`] for what wgpu refuses, [`Error::OutOfMemory`]; [`Error::DeviceLost`] where the device is
+    /// lost, whatever it says of its objects.
+    pub fn checked<T>(
         &self,
         argument: &'static str,
         needed_bytes: u64,

@@ -355,6 +355,7 @@ impl Dispatch {
     }
 
     /// Sets the pipeline and bind group 0, dispatches; leaves everything else in the pass alone.
+    #[inline]
     pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         pass.set_pipeline(&self.pipeline.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);

@@ -75,6 +75,7 @@ impl BoundLookup {
     ///
     /// # Cost
     /// Allocates, compiles, submits and waits for nothing; cannot fail.
+    #[inline]
     pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         for dispatch in &self.dispatches {
             dispatch.record(pass);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use qembed::{Bits, Float, Method, Output, Params, Pooling};
+use qembed::{Bits, DIM_RANGE, Float, Method, Output, Params, Pooling};
 
 /// Quantized embedding tables on any GPU: quantize, look up, verify.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ pub enum Command {
     Import(Import),
     /// Check every kernel against the reference, on this device
     Verify(Verify),
+    /// Measure how fast every kernel is on this device, beside a copy and beside how others do it
+    Bench(Bench),
     /// Quantize, look up and compare a real table that ships with qembed
     Demo(Demo),
 }
@@ -50,6 +52,10 @@ impl Command {
                 let optional = [&args.json, &args.html].into_iter().flatten();
                 optional.map(PathBuf::as_path).collect()
             }
+            Self::Bench(args) => {
+                let optional = [&args.json, &args.html].into_iter().flatten();
+                optional.map(PathBuf::as_path).collect()
+            }
             Self::Dequantize(args) => vec![&args.output],
             Self::Lookup(args) => vec![&args.output],
             Self::Export(args) => vec![&args.output],
@@ -61,7 +67,7 @@ impl Command {
     /// The files that it reads.
     pub fn inputs(&self) -> Vec<&Path> {
         match self {
-            Self::Info(_) | Self::Verify(_) | Self::Demo(_) => vec![],
+            Self::Info(_) | Self::Verify(_) | Self::Bench(_) | Self::Demo(_) => vec![],
             Self::Quantize(args) => vec![&args.input],
             Self::Compare(args) => vec![&args.input],
             Self::Dequantize(args) => vec![&args.table],
@@ -288,6 +294,47 @@ pub struct Verify {
     pub device: DeviceChoice,
 }
 
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Measure those whose label is this, or contains it; several, separated by commas [default: a selection]
+    #[arg(long, value_delimiter = ',')]
+    pub filter: Vec<String>,
+    /// Rows of the table; every axis takes one number or several, separated by commas
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_delimiter = ',')]
+    pub rows: Vec<u32>,
+    /// Number of columns, 1 to 8192
+    #[arg(long, value_parser = clap::value_parser!(u32).range(dims()), value_delimiter = ',')]
+    pub dim: Vec<u32>,
+    /// Bags of a batch
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_delimiter = ',')]
+    pub bags: Vec<u32>,
+    /// Indices of a bag
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_delimiter = ',')]
+    pub bag_length: Vec<u32>,
+    /// Exponent of Zipf's law that indices follow; 0: every row as often as any other
+    #[arg(long, value_parser = parse_zipf, value_delimiter = ',', allow_negative_numbers = true)]
+    pub zipf: Vec<f64>,
+    /// Repetitions in each timed run [default: as many as take 40 ms]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub iterations: Option<u32>,
+    /// Smaller tables, fewer labels, shorter runs: less than a minute on two cores
+    #[arg(long)]
+    pub quick: bool,
+    /// Write every number
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Write one page with plots and a table
+    #[arg(long)]
+    pub html: Option<PathBuf>,
+    /// What to measure
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Threads of the CPU [default: as many as it runs at once]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+}
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -408,6 +455,19 @@ fn methods() -> impl TypedValueParser<Value = Method> {
         all.find(|method| method.name() == name).ok_or(name)
     };
     PossibleValuesParser::new(Method::ALL.iter().map(|method| method.name())).try_map(by_name)
+}
+
+/// Columns that a row may have.
+fn dims() -> std::ops::RangeInclusive<i64> {
+    i64::from(*DIM_RANGE.start())..=i64::from(*DIM_RANGE.end())
+}
+
+fn parse_zipf(text: &str) -> Result<f64, String> {
+    const MOST: f64 = 16.0;
+    let number = text.parse().ok();
+    number
+        .filter(|exponent| (0.0..=MOST).contains(exponent))
+        .ok_or_else(|| format!("needed a number from 0 to {MOST}"))
 }
 
 /// A number of bytes, with a unit or without.

@@ -1,6 +1,7 @@
 //! Where the kernels run.
 
 use qembed::gpu::Table;
+use qembed::wgpu::Features;
 use qembed::{
     Adapters, Error, Format, Looked, LookupRequest, Method, PackedTable, Result, Session, cpu,
 };
@@ -28,15 +29,24 @@ pub enum Software {
 impl Device {
     /// Opens the device of a choice.
     pub fn open(choice: DeviceChoice, software: Software) -> Result<Self> {
+        Self::with_features(choice, software, Features::empty())
+    }
+
+    /// [`Device::open`], with those of a GPU's features that it has.
+    pub fn with_features(
+        choice: DeviceChoice,
+        software: Software,
+        wanted: Features,
+    ) -> Result<Self> {
         let session = match (choice, software) {
             (DeviceChoice::Cpu, _) => return Ok(Self::Cpu),
-            (DeviceChoice::Gpu, _) => Session::open(Adapters::Any)?,
+            (DeviceChoice::Gpu, _) => Session::with_features(Adapters::Any, wanted)?,
             (DeviceChoice::Auto, software) => {
                 let adapters = match software {
                     Software::Welcome => Adapters::Any,
                     Software::Avoided => Adapters::Hardware,
                 };
-                match Session::open(adapters) {
+                match Session::with_features(adapters, wanted) {
                     Err(Error::NoAdapter { chosen: None, .. }) => return Ok(Self::Cpu),
                     session => session?,
                 }

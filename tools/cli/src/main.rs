@@ -5,7 +5,9 @@ mod commands;
 mod device;
 mod failure;
 mod measure;
+mod page;
 mod parameters;
+mod plot;
 mod terminal;
 
 use std::process::ExitCode;

@@ -7,12 +7,12 @@ mod plot;
 mod report;
 mod sample;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use qembed::wgpu::DeviceType;
 use qembed::{Bits, Method};
 
-use super::file_problem;
+use super::{file_problem, write};
 use crate::args::{Compare, DeviceChoice};
 use crate::device::{Device, Software};
 use crate::failure::Failure;
@@ -38,7 +38,6 @@ struct Comparison<'a> {
 
 /// Runs the command.
 pub fn run(args: &Compare, terminal: &Terminal) -> Result<(), Failure> {
-    refuse_one_file_twice(args)?;
     let pairings = pairings(&args.methods, &args.bits)?;
     let spinner = terminal.spinner("reading");
     let tensor = args.tensor.as_deref();
@@ -63,22 +62,6 @@ pub fn run(args: &Compare, terminal: &Terminal) -> Result<(), Failure> {
         write(path, &page::html(&comparison)?)?;
     }
     terminal.print(&report::text(&comparison))
-}
-
-/// The second file would replace the first.
-fn refuse_one_file_twice(args: &Compare) -> Result<(), Failure> {
-    let place = |path: &PathBuf| {
-        let known = path.canonicalize();
-        known.or_else(|_| std::path::absolute(path)).ok()
-    };
-    match (&args.json, &args.html) {
-        (Some(json), Some(html)) if place(json) == place(html) => {
-            let path = html.display();
-            let message = format!("{path}: is both --json and --html; choose another for one");
-            Err(Failure::Usage(message))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Every method at every width, once each, where such rows exist.
@@ -168,14 +151,6 @@ fn adapter(device: &Device) -> Option<String> {
         _ => "",
     };
     Some(format!("{}{software}", device.name()))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    qembed::io::replace(path, |file| {
-        use std::io::Write as _;
-        file.write_all(text.as_bytes())
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod bench;
 mod compare;
 mod demo;
 mod dequantize;
@@ -26,6 +27,7 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
     if !outputs.is_empty() {
         interrupt::clear_when_interrupted();
     }
+    refuse_one_file_twice(&outputs)?;
     for output in outputs {
         refuse_input_as_output(&command.inputs(), output)?;
         check_writable(output)?;
@@ -40,7 +42,24 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<(), Failure> {
         Command::Export(args) => export::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
+        Command::Bench(args) => bench::run(args, terminal),
         Command::Demo(args) => demo::run(args, terminal),
+    }
+}
+
+/// The second file would replace the first.
+fn refuse_one_file_twice(outputs: &[&Path]) -> Result<(), Failure> {
+    let place = |path: &Path| {
+        let known = path.canonicalize();
+        known.or_else(|_| std::path::absolute(path)).ok()
+    };
+    match outputs {
+        [json, html] if place(json) == place(html) => {
+            let path = html.display();
+            let message = format!("{path}: is both --json and --html; choose another for one");
+            Err(Failure::Usage(message))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -60,6 +79,15 @@ fn refuse_input_as_output(inputs: &[&Path], output: &Path) -> Result<(), Failure
             Err(Failure::Usage(message))
         }
     }
+}
+
+/// Writes text whole or not at all.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    qembed::io::replace(path, |file| {
+        use std::io::Write as _;
+        file.write_all(text.as_bytes())
+    })?;
+    Ok(())
 }
 
 /// A problem with a file, in the words of the library's own.

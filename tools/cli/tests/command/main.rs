@@ -1,5 +1,6 @@
 //! The command as a person runs it: what it computes, and what it says when something is wrong.
 
+mod bench;
 mod common;
 mod compare;
 mod environment;
