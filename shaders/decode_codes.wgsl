@@ -24,12 +24,13 @@ fn row_codes(row: u32, column: u32) -> vec4<u32> {
     return codes_of(word);
 }
 
-// The codes of eight columns from this one on, a multiple of eight: each word is loaded once. Those past the end of
-// the row mean nothing.
-fn row_octet(row: u32, column: u32) -> Octet {
-    let bit = column * BITS;
+// The codes of eight columns, of four such octets that begin at a column that is a multiple of 32: at the word `first`, or
+// the row's last where the row ends before. Each word is loaded once; codes past the end of the row mean nothing.
+fn row_octet(row: u32, column: u32, octet: u32) -> Octet {
     let last = row_end(row) - 1u;
-    let at = min(row * table.row_words + HEADER_WORDS + bit / 32u, last);
+    let first = row * table.row_words + HEADER_WORDS + column / 32u * BITS;
+    let bit = octet * 8u * BITS;
+    let at = min(first + bit / 32u, last);
     let shift = bit % 32u;
     if BITS == 8u {
         return Octet(codes_of(rows[at]), codes_of(rows[min(at + 1u, last)]));

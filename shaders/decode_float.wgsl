@@ -51,8 +51,9 @@ fn row_codes(row: u32, column: u32) -> vec4<u32> {
     return half_words(row, column);
 }
 
-fn row_octet(row: u32, column: u32) -> Octet {
-    return Octet(row_codes(row, column), row_codes(row, column + 4u));
+fn row_octet(row: u32, column: u32, octet: u32) -> Octet {
+    let first = column + 8u * octet;
+    return Octet(row_codes(row, first), row_codes(row, first + 4u));
 }
 
 // Columns share nothing.

@@ -26,10 +26,10 @@ fn add_row(sum: Tile, position: u32, end: u32, column: u32, leads: bool) -> Tile
     }
     let levels = row_levels(index);
     let weight = weight_at(position);
-    let ab = row_octet(index, column);
-    let cd = row_octet(index, column + 8u);
-    let ef = row_octet(index, column + 16u);
-    let gh = row_octet(index, column + 24u);
+    let ab = row_octet(index, column, 0u);
+    let cd = row_octet(index, column, 1u);
+    let ef = row_octet(index, column, 2u);
+    let gh = row_octet(index, column, 3u);
     return Tile(
         plus_row(sum.a, levels, ab.low, weight),
         plus_row(sum.b, levels, ab.high, weight),
@@ -64,9 +64,11 @@ fn bag_tile(bag: u32, column: u32, leads: bool) -> Tile {
         var chunk = Tile();
         while position < stop {
             chunk = add_row(chunk, position, stop, column, leads);
-            position += 1u;
+            chunk = add_row(chunk, position + 1u, stop, column, leads);
+            position += 2u;
         }
         total = plus_tile(total, chunk);
+        position = min(position, stop);
     }
     if !is_walked(position, range.y) {
         report_bag(bag, true);
