@@ -1,10 +1,12 @@
-// The driver of sums and means where loads cost more than lanes are worth: a lane owns 32 columns of one output row and
+// The driver of sums and means where loads cost more than lanes are worth: a lane owns TILE columns of one output row and
 // walks the bag alone, so that index, header and words are loaded once for all of them.
 // Host guarantees: f16 rows have an even length.
 
-const TILE: u32 = 32u;
+// Columns of a tile: 32, or 64.
+override TILE: u32;
 
-struct Tile {
+// Half of a tile of 64, or one of 32.
+struct Half {
     a: vec4<f32>,
     b: vec4<f32>,
     c: vec4<f32>,
@@ -13,6 +15,34 @@ struct Tile {
     f: vec4<f32>,
     g: vec4<f32>,
     h: vec4<f32>,
+}
+
+struct Tile {
+    low: Half,
+    high: Half,
+}
+
+// The sum so far and 32 columns of a row from this one on.
+fn plus_half(sum: Half, levels: Levels, weight: f32, row: u32, column: u32) -> Half {
+    let ab = row_octet(row, column, 0u);
+    let cd = row_octet(row, column, 1u);
+    let ef = row_octet(row, column, 2u);
+    let gh = row_octet(row, column, 3u);
+    return Half(
+        plus_row(sum.a, levels, ab.low, weight),
+        plus_row(sum.b, levels, ab.high, weight),
+        plus_row(sum.c, levels, cd.low, weight),
+        plus_row(sum.d, levels, cd.high, weight),
+        plus_row(sum.e, levels, ef.low, weight),
+        plus_row(sum.f, levels, ef.high, weight),
+        plus_row(sum.g, levels, gh.low, weight),
+        plus_row(sum.h, levels, gh.high, weight),
+    );
+}
+
+// Whether the tile that begins at a column has a second half, and the row goes on in it.
+fn is_high(column: u32) -> bool {
+    return TILE == 64u && column + 32u < table.dim;
 }
 
 // The sum so far and the row at a position, if that lies before the end and holds a row.
@@ -26,24 +56,16 @@ fn add_row(sum: Tile, position: u32, end: u32, column: u32, leads: bool) -> Tile
     }
     let levels = row_levels(index);
     let weight = weight_at(position);
-    let ab = row_octet(index, column, 0u);
-    let cd = row_octet(index, column, 1u);
-    let ef = row_octet(index, column, 2u);
-    let gh = row_octet(index, column, 3u);
-    return Tile(
-        plus_row(sum.a, levels, ab.low, weight),
-        plus_row(sum.b, levels, ab.high, weight),
-        plus_row(sum.c, levels, cd.low, weight),
-        plus_row(sum.d, levels, cd.high, weight),
-        plus_row(sum.e, levels, ef.low, weight),
-        plus_row(sum.f, levels, ef.high, weight),
-        plus_row(sum.g, levels, gh.low, weight),
-        plus_row(sum.h, levels, gh.high, weight),
-    );
+    var next = sum;
+    next.low = plus_half(sum.low, levels, weight, index, column);
+    if is_high(column) {
+        next.high = plus_half(sum.high, levels, weight, index, column + 32u);
+    }
+    return next;
 }
 
-fn plus_tile(x: Tile, y: Tile) -> Tile {
-    return Tile(
+fn plus_halves(x: Half, y: Half) -> Half {
+    return Half(
         opaque_columns(x.a + y.a),
         opaque_columns(x.b + y.b),
         opaque_columns(x.c + y.c),
@@ -55,8 +77,7 @@ fn plus_tile(x: Tile, y: Tile) -> Tile {
     );
 }
 
-fn bag_tile(bag: u32, column: u32, leads: bool) -> Tile {
-    let range = bag_range(bag, leads);
+fn bag_tile(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Tile {
     var total = Tile();
     var position = range.x;
     while position < range.y {
@@ -67,30 +88,31 @@ fn bag_tile(bag: u32, column: u32, leads: bool) -> Tile {
             chunk = add_row(chunk, position + 1u, stop, column, leads);
             position += 2u;
         }
-        total = plus_tile(total, chunk);
+        total = Tile(plus_halves(total.low, chunk.low), plus_halves(total.high, chunk.high));
         position = min(position, stop);
     }
     if !is_walked(position, range.y) {
         report_bag(bag, true);
         return Tile();
     }
-    let share = pooled_share(range);
-    return Tile(
-        total.a * share,
-        total.b * share,
-        total.c * share,
-        total.d * share,
-        total.e * share,
-        total.f * share,
-        total.g * share,
-        total.h * share,
-    );
+    return total;
 }
 
 fn store_within(row: u32, column: u32, values: vec4<f32>) {
     if column < table.dim {
         store_columns(row, column, values);
     }
+}
+
+fn store_half(row: u32, column: u32, half: Half, share: f32) {
+    store_within(row, column, half.a * share);
+    store_within(row, column + 4u, half.b * share);
+    store_within(row, column + 8u, half.c * share);
+    store_within(row, column + 12u, half.d * share);
+    store_within(row, column + 16u, half.e * share);
+    store_within(row, column + 20u, half.f * share);
+    store_within(row, column + 24u, half.g * share);
+    store_within(row, column + 28u, half.h * share);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -105,13 +127,12 @@ fn lookup(
     if bag >= output_rows() {
         return;
     }
-    let tile = bag_tile(bag, column, column == 0u);
-    store_within(bag, column, tile.a);
-    store_within(bag, column + 4u, tile.b);
-    store_within(bag, column + 8u, tile.c);
-    store_within(bag, column + 12u, tile.d);
-    store_within(bag, column + 16u, tile.e);
-    store_within(bag, column + 20u, tile.f);
-    store_within(bag, column + 24u, tile.g);
-    store_within(bag, column + 28u, tile.h);
+    let leads = column == 0u;
+    let range = bag_range(bag, leads);
+    let tile = bag_tile(bag, range, column, leads);
+    let share = pooled_share(range);
+    store_half(bag, column, tile.low, share);
+    if is_high(column) {
+        store_half(bag, column + 32u, tile.high, share);
+    }
 }

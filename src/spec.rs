@@ -106,20 +106,23 @@ pub enum LookupPlan {
     /// Four columns of an output row to a lane: many lanes, few registers. Every lookup has it.
     Columns,
     /// 32 columns of an output row to a lane: few loads. Sums and means alone.
-    Tiles,
+    Tiles32,
+    /// 64 columns of an output row to a lane: fewer still. Sums and means alone.
+    Tiles64,
     /// A workgroup to a bag, its chunks of 64 indices side by side: long bags. Sums and means alone.
     Split,
 }
 
 impl LookupPlan {
     /// Every plan.
-    pub const ALL: [Self; 3] = [Self::Columns, Self::Tiles, Self::Split];
+    pub const ALL: [Self; 4] = [Self::Columns, Self::Tiles32, Self::Tiles64, Self::Split];
 
     /// What it adds to a variant's label.
     pub const fn suffix(self) -> &'static str {
         match self {
             Self::Columns => "+columns",
-            Self::Tiles => "+tiles",
+            Self::Tiles32 => "+tiles32",
+            Self::Tiles64 => "+tiles64",
             Self::Split => "+split",
         }
     }
@@ -128,7 +131,9 @@ impl LookupPlan {
     pub const fn fits(self, spec: &LookupSpec) -> bool {
         match self {
             Self::Columns => true,
-            Self::Tiles | Self::Split => matches!(spec.pooling, Pooling::Sum | Pooling::Mean),
+            Self::Tiles32 | Self::Tiles64 | Self::Split => {
+                matches!(spec.pooling, Pooling::Sum | Pooling::Mean)
+            }
         }
     }
 

@@ -107,7 +107,7 @@ fn every_plan_sums_in_the_documented_order() {
     }
     let offsets = [0, 1, 65, 129, 130, 130, 330, 6000];
     let indices: Vec<u32> = (0..6000u32).map(|i| i.wrapping_mul(i) % ROWS).collect();
-    for dim in [1, 8, 31, 32, 33, 100, 256, 260] {
+    for dim in [1, 8, 31, 32, 33, 64, 65, 97, 256, 260] {
         let table = packed(dim);
         let expected = in_order(&table, &indices, &offsets);
         for plan in LookupPlan::ALL {
@@ -134,7 +134,7 @@ fn every_plan_writes_halves() {
         let batch = (&table, &indices[..], &offsets[..]);
         let halves = spec(Pooling::Mean, Output::F16);
         let expected = run(LookupPlan::Columns, halves, batch, Counted::OnHost);
-        for plan in [LookupPlan::Tiles, LookupPlan::Split] {
+        for plan in [LookupPlan::Tiles32, LookupPlan::Tiles64, LookupPlan::Split] {
             for counted in [Counted::OnHost, Counted::OnDevice] {
                 let got = run(plan, halves, batch, counted);
                 assert_eq!(got, expected, "{plan:?}, dim {dim}, {counted:?}");
@@ -147,7 +147,7 @@ fn every_plan_writes_halves() {
 fn a_plan_that_does_not_fit_is_refused() {
     let Some(session) = gpu() else { return };
     for pooling in [Pooling::None, Pooling::Max] {
-        for plan in [LookupPlan::Tiles, LookupPlan::Split] {
+        for plan in [LookupPlan::Tiles32, LookupPlan::Tiles64, LookupPlan::Split] {
             let spec = spec(pooling, Output::F32);
             let error = session.kernels().lookup_by(spec, plan).unwrap_err();
             let Error::Unsupported { what, .. } = &error else {

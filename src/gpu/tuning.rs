@@ -1,12 +1,14 @@
 //! Which plan a lookup takes. Answers do not depend on it, time does.
 
-use crate::{LookupPlan, LookupSpec, Pooling};
+use crate::{LookupPlan, LookupSpec};
 
 /// What was found to be fast on a kind of device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tuning {
-    /// The plan of sums and means of bags that are not long.
-    sums: LookupPlan,
+    /// The plan of sums and means of bags that are not long, in tables of at most 32 columns.
+    narrow: LookupPlan,
+    /// The same in wider ones.
+    wide: LookupPlan,
     /// Indices of a bag from which on it is long.
     long: u64,
 }
@@ -16,7 +18,8 @@ pub(super) struct Tuning {
 ///
 /// Records: `docs/tuning.md`, llvmpipe and SwiftShader.
 const SOFTWARE: Tuning = Tuning {
-    sums: LookupPlan::Tiles,
+    narrow: LookupPlan::Tiles32,
+    wide: LookupPlan::Tiles64,
     long: 32_768,
 };
 
@@ -25,7 +28,8 @@ const SOFTWARE: Tuning = Tuning {
 /// No record stands behind it yet: it is the plan with the most lanes, and eight chunks to a bag, below which a
 /// workgroup of 64 lanes has too little to share out.
 const HARDWARE: Tuning = Tuning {
-    sums: LookupPlan::Columns,
+    narrow: LookupPlan::Columns,
+    wide: LookupPlan::Columns,
     long: 512,
 };
 
@@ -37,37 +41,39 @@ impl Tuning {
         }
     }
 
-    /// One plan for all bags.
+    /// One plan for all batches.
     pub(super) fn fixed(plan: LookupPlan) -> Self {
-        match plan {
-            LookupPlan::Split => Self {
-                sums: plan,
-                long: 0,
-            },
-            sums => Self {
-                sums,
-                long: u64::MAX,
+        Self {
+            narrow: plan,
+            wide: plan,
+            long: match plan {
+                LookupPlan::Split => 0,
+                _ => u64::MAX,
             },
         }
     }
 
-    /// The plan of bags that are not long, where the table's shape allows it.
+    /// The plan of bags that are not long in wide tables, where the table's shape allows it.
     pub(super) fn usual(&self, spec: &LookupSpec) -> LookupPlan {
-        match spec.pooling {
-            Pooling::Sum | Pooling::Mean => self.sums,
-            Pooling::None | Pooling::Max => LookupPlan::Columns,
+        match LookupPlan::Split.fits(spec) {
+            true => self.wide,
+            false => LookupPlan::Columns,
         }
     }
 
-    /// The plan of a batch of bags of this length.
+    /// The plan of a batch.
     pub(super) fn plan(&self, spec: &LookupSpec, batch: &BatchShape) -> LookupPlan {
-        let long = batch.bag_length >= self.long;
-        match (self.usual(spec), long) {
-            (LookupPlan::Tiles, false) => LookupPlan::Tiles.for_dim(spec, batch.dim),
-            (_, true) if LookupPlan::Split.fits(spec) && batch.splits() => {
-                LookupPlan::Split.for_dim(spec, batch.dim)
-            }
-            _ => LookupPlan::Columns,
+        if !LookupPlan::Split.fits(spec) {
+            return LookupPlan::Columns;
+        }
+        let wanted = match (batch.bag_length >= self.long, batch.dim) {
+            (true, _) => LookupPlan::Split,
+            (false, ..=32) => self.narrow,
+            (false, _) => self.wide,
+        };
+        match wanted {
+            LookupPlan::Split if !batch.splits() => LookupPlan::Columns,
+            wanted => wanted.for_dim(spec, batch.dim),
         }
     }
 }
@@ -97,7 +103,7 @@ impl BatchShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bits, Format, Output, Weighting};
+    use crate::{Bits, Format, Output, Pooling, Weighting};
 
     fn sum(output: Output) -> LookupSpec {
         LookupSpec {
@@ -121,7 +127,8 @@ mod tests {
         let f32 = sum(Output::F32);
         assert_eq!(HARDWARE.plan(&f32, &batch(64, 9, 511)), LookupPlan::Columns);
         assert_eq!(HARDWARE.plan(&f32, &batch(64, 9, 512)), LookupPlan::Split);
-        assert_eq!(SOFTWARE.plan(&f32, &batch(65, 9, 512)), LookupPlan::Tiles);
+        assert_eq!(SOFTWARE.plan(&f32, &batch(65, 9, 512)), LookupPlan::Tiles64);
+        assert_eq!(SOFTWARE.plan(&f32, &batch(32, 9, 512)), LookupPlan::Tiles32);
         let f16 = sum(Output::F16);
         assert_eq!(
             SOFTWARE.plan(&f16, &batch(65, 9, 1 << 20)),

@@ -218,12 +218,13 @@ pub fn grid(groups: u64) -> Option<[u32; 3]> {
 /// Lanes of a lookup for two rows of output of `dim` columns.
 ///
 /// By columns a lane owns four columns of a row, or one word of output where f16 rows have an odd length; by tiles 32
-/// columns; split, one or more workgroups own a row.
+/// or 64 columns; split, one or more workgroups own a row.
 pub const fn lookup_lanes_per_two_rows(dim: u32, output: crate::Output, plan: LookupPlan) -> u32 {
     match (plan, output) {
         (LookupPlan::Columns, crate::Output::F16) if dim % 2 == 1 => dim,
         (LookupPlan::Columns, _) => 2 * dim.div_ceil(4),
-        (LookupPlan::Tiles, _) => 2 * dim.div_ceil(32),
+        (LookupPlan::Tiles32, _) => 2 * dim.div_ceil(32),
+        (LookupPlan::Tiles64, _) => 2 * dim.div_ceil(64),
         (LookupPlan::Split, _) => 2 * WORKGROUP * dim.div_ceil(4 * WORKGROUP),
     }
 }

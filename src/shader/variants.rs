@@ -171,7 +171,9 @@ pub fn lookup(spec: &LookupSpec, plan: LookupPlan) -> Variant {
         (Pooling::None, _) => (GATHER, ""),
         (Pooling::Max, _) => (MAX, ""),
         (Pooling::Sum | Pooling::Mean, LookupPlan::Columns) => (SUM, plan.suffix()),
-        (Pooling::Sum | Pooling::Mean, LookupPlan::Tiles) => (SUM_TILES, plan.suffix()),
+        (Pooling::Sum | Pooling::Mean, LookupPlan::Tiles32 | LookupPlan::Tiles64) => {
+            (SUM_TILES, plan.suffix())
+        }
         (Pooling::Sum | Pooling::Mean, LookupPlan::Split) => (SUM_SPLIT, plan.suffix()),
     };
     let bindings = match (spec.pooling, blocks) {
@@ -189,6 +191,11 @@ pub fn lookup(spec: &LookupSpec, plan: LookupPlan) -> Variant {
     }
     if let Pooling::Sum | Pooling::Mean = spec.pooling {
         constants.push(("MEAN", flag(spec.pooling == Pooling::Mean)));
+        match plan {
+            LookupPlan::Tiles32 => constants.push(("TILE", 32.0)),
+            LookupPlan::Tiles64 => constants.push(("TILE", 64.0)),
+            LookupPlan::Columns | LookupPlan::Split => (),
+        }
     }
     Variant {
         label: format!("{}{suffix}", spec.label()),

@@ -91,7 +91,7 @@ pub const fn sum_of(format: Format) -> LookupSpec {
 /// A lookup by the kernels' own choice of plan, and by every plan where there are several.
 fn lookups(spec: LookupSpec) -> impl Iterator<Item = Subject> {
     let plans = LookupPlan::ALL.into_iter();
-    let plans = plans.filter(move |plan| LookupPlan::Tiles.fits(&spec) && plan.fits(&spec));
+    let plans = plans.filter(move |plan| LookupPlan::Split.fits(&spec) && plan.fits(&spec));
     let plans = [None].into_iter().chain(plans.map(Some));
     plans.map(move |plan| Subject::Lookup(spec, plan))
 }
