@@ -34,3 +34,18 @@ pub(super) fn each_block<I: Isa>(isa: I, dim: usize, max: usize, mut blocks: imp
         group += block;
     }
 }
+
+/// Does something with each of `N` groups, at most [`GROUPS_MAX`]. It is written out, because the compiler does
+/// not unroll a loop over so much, and sums that a loop counts through are no registers.
+#[inline(always)]
+pub(super) fn each_group<const N: usize>(mut step: impl FnMut(usize)) {
+    const { assert!(N <= GROUPS_MAX) };
+    macro_rules! steps {
+        ($($group:literal)*) => {
+            $(if N > $group {
+                step($group);
+            })*
+        };
+    }
+    steps!(0 1 2 3 4 5 6 7);
+}

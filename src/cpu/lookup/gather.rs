@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::lanes::{Factor, Lanes, flush};
 use super::PREFETCH_ROWS;
-use super::columns::{Blocks, each_block};
+use super::columns::{Blocks, each_block, each_group};
 use super::decode::Decode;
 use super::isa::{Isa, Task};
 use super::output::LookupOutput;
@@ -100,16 +100,21 @@ impl<D: Decode> Blocks for One<'_, '_, D> {
         }
         let (levels, codes) = rows.read::<I, N>(isa, self.index, group, self.copied);
         let mut values = [Lanes::splat(0.0); N];
-        for (values, codes) in values.iter_mut().zip(codes.chunks_exact(D::GROUP_BYTES)) {
-            *values = D::exact(D::values(isa, &levels, codes));
-            if let Some(weight) = self.weight {
-                *values = values.map(
-                    #[inline(always)]
-                    |x| weight.times(x),
-                );
-            }
-            *values = D::in_order(*values);
-        }
+        each_group::<N>(
+            #[inline(always)]
+            |at| {
+                let codes = &codes[at * D::GROUP_BYTES..][..D::GROUP_BYTES];
+                let exact = D::exact(D::values(isa, &levels, codes));
+                let weighed = match self.weight {
+                    None => exact,
+                    Some(weight) => exact.map(
+                        #[inline(always)]
+                        |x| weight.times(x),
+                    ),
+                };
+                values[at] = D::in_order(weighed);
+            },
+        );
         output.store((self.row, group), rows.dim, &values);
     }
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::super::lanes::Lanes;
-use super::columns::{Blocks, GROUPS_MAX, each_block};
+use super::columns::{Blocks, GROUPS_MAX, each_block, each_group};
 use super::decode::Decode;
 use super::fold::Fold;
 use super::isa::{Isa, Task};
@@ -99,59 +99,72 @@ struct Bag<'t, 'a, D, F> {
 impl<D: Decode, F: Fold> Blocks for Bag<'_, '_, D, F> {
     #[inline(always)]
     fn block<I: Isa, const N: usize>(&mut self, isa: I, group: usize) {
-        let mut folded = self.fold::<I, N>(isa, group);
-        if self.pool.batch.pooling == Pooling::Mean {
-            let count = self.positions.len() as f32;
-            for folded in &mut folded {
-                *folded = folded.map(
-                    #[inline(always)]
-                    |sum| sum / count,
-                );
-            }
+        let mut folded = [Lanes::splat(F::EMPTY); N];
+        for begin in self.positions.clone().step_by(CHUNK) {
+            let end = self.positions.end.min(begin + CHUNK);
+            let chunk = self.chunk::<I, N>(isa, begin..end, group);
+            each_group::<N>(
+                #[inline(always)]
+                |at| folded[at] = F::join(folded[at], chunk[at]),
+            );
         }
+        let divisor = match self.pool.batch.pooling {
+            Pooling::Mean => self.positions.len() as f32,
+            Pooling::None | Pooling::Sum | Pooling::Max => 1.0,
+        };
+        each_group::<N>(
+            #[inline(always)]
+            |at| {
+                folded[at] = D::in_order(folded[at]).map(
+                    #[inline(always)]
+                    |x| x / divisor,
+                );
+            },
+        );
         let dim = self.pool.rows.dim;
         self.pool.output.store((self.row, group), dim, &folded);
     }
 }
 
 impl<D: Decode, F: Fold> Bag<'_, '_, D, F> {
+    /// Folds `N` groups of the columns of consecutive positions.
     #[inline(always)]
-    fn fold<I: Isa, const N: usize>(&mut self, isa: I, group: usize) -> [Lanes; N] {
+    fn chunk<I: Isa, const N: usize>(
+        &mut self,
+        isa: I,
+        positions: Range<usize>,
+        group: usize,
+    ) -> [Lanes; N] {
         let (rows, batch) = (&self.pool.rows, &self.pool.batch);
-        let end = self.positions.end;
+        let ahead = batch.indices.get(positions.start + PREFETCH_ROWS..);
+        let ahead = ahead.unwrap_or(&[]);
+        let weights = batch.weights.map(
+            #[inline(always)]
+            |weights| &weights[positions.clone()],
+        );
         let mut folded = [Lanes::splat(F::EMPTY); N];
-        for begin in self.positions.clone().step_by(CHUNK) {
-            let mut chunk = [Lanes::splat(F::EMPTY); N];
-            let indices = &batch.indices[begin..];
-            let (indices, ahead) = (
-                &indices[..CHUNK.min(end - begin)],
-                indices.get(PREFETCH_ROWS..).unwrap_or(&[]),
+        for (position, &index) in batch.indices[positions].iter().enumerate() {
+            if let Some(&ahead) = ahead.get(position) {
+                rows.prefetch::<N>(ahead, group);
+            }
+            if index >= rows.count {
+                continue;
+            }
+            let (mut levels, codes) = rows.read::<I, N>(isa, index, group, self.copied);
+            let weight = weights.map_or(
+                1.0,
+                #[inline(always)]
+                |weights| weights[position],
             );
-            for (at, &index) in indices.iter().enumerate() {
-                if let Some(&ahead) = ahead.get(at) {
-                    rows.prefetch::<N>(ahead, group);
-                }
-                if index >= rows.count {
-                    continue;
-                }
-                let (mut levels, codes) = rows.read::<I, N>(isa, index, group, self.copied);
-                let weight = match batch.weights {
-                    Some(weights) => weights[begin + at],
-                    None => 1.0,
-                };
-                F::weigh::<I, D>(&mut levels, weight);
-                for (group, chunk) in chunk.iter_mut().enumerate() {
-                    let codes = &codes[group * D::GROUP_BYTES..][..D::GROUP_BYTES];
+            F::weigh::<I, D>(&mut levels, weight);
+            each_group::<N>(
+                #[inline(always)]
+                |at| {
+                    let codes = &codes[at * D::GROUP_BYTES..][..D::GROUP_BYTES];
                     let values = D::values(isa, &levels, codes);
-                    *chunk = F::take::<I, D>(*chunk, values, weight);
-                }
-            }
-            for (folded, chunk) in folded.iter_mut().zip(chunk) {
-                *folded = F::join(*folded, chunk);
-            }
-        }
-        for folded in &mut folded {
-            *folded = D::in_order(*folded);
+                    folded[at] = F::take::<I, D>(folded[at], values, weight);
+                },
+            );
         }
         folded
     }
