@@ -47,11 +47,11 @@ fn lookups_allocate_nothing() {
     let shape = Shape {
         dim: 100,
         rows: 3000,
-        bags: vec![33; 1000],
+        bags: vec![33; 200],
         faults: Faults::None,
     };
     let batch = shapes::batch(&shape, 1);
-    let (mut values, mut halves) = (vec![0.0; 3_300_000], vec![f16::ZERO; 3_300_000]);
+    let (mut values, mut halves) = (vec![0.0; 660_000], vec![f16::ZERO; 660_000]);
     for threads in [1, 2] {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -83,8 +83,8 @@ fn lookups_allocate_nothing() {
 
 fn into(table: &PackedTable, request: LookupRequest<'_>, values: &mut [f32], halves: &mut [f16]) {
     let len = match request.pooling {
-        Pooling::None => 3_300_000,
-        _ => 100_000,
+        Pooling::None => 660_000,
+        _ => 20_000,
     };
     let output = match request.output {
         Output::F32 => LookupOutput::F32(&mut values[..len]),
