@@ -182,8 +182,5 @@ impl<const BITS: usize> Decode for Symmetric<BITS> {
 
 #[inline(always)]
 fn flushed(values: Lanes) -> Lanes {
-    values.map(
-        #[inline(always)]
-        |x| flush(x),
-    )
+    values.map(flush)
 }
