@@ -43,12 +43,14 @@ impl LookupRequest<'_> {
 }
 
 /// A part of a request: some of its output rows.
+#[cfg(feature = "session")]
 pub(crate) struct Part<'a> {
     pub(crate) indices: &'a [u32],
     pub(crate) offsets: Option<&'a [u32]>,
     pub(crate) weights: Option<&'a [f32]>,
 }
 
+#[cfg(feature = "session")]
 impl<'a> LookupRequest<'a> {
     /// The arguments of a range of output rows; `offsets` are those that [`check_request`] gave.
     /// Bags keep their positions in the whole of the indices, a gather takes its own.
@@ -72,6 +74,7 @@ impl<'a> LookupRequest<'a> {
     }
 }
 
+#[cfg(feature = "session")]
 impl Part<'_> {
     /// Indices of the longest bag that is one; `None` in a gather.
     #[cfg(feature = "session")]
@@ -112,14 +115,6 @@ pub enum Values {
 }
 
 impl Values {
-    /// Rounds f32 values to the type of the output.
-    pub(crate) fn rounded(values: Vec<f32>, output: Output) -> Self {
-        match output {
-            Output::F32 => Self::F32(values),
-            Output::F16 => Self::F16(values.into_iter().map(f16::from_f32).collect()),
-        }
-    }
-
     /// The values as f32; exact.
     pub fn into_f32(self) -> Vec<f32> {
         match self {

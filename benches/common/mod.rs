@@ -1,5 +1,5 @@
 //! What the benches share: a device, its buffers, and the copy that everything is measured against.
-#![allow(dead_code, reason = "each bench uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each bench uses its own part")]
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,9 @@ use qembed::verify::shapes::{self, Faults, Shape};
 use qembed::wgpu::{self, BufferUsages};
 use qembed::{Error, Format, PackedTable, Session};
 use rayon::prelude::*;
+
+mod touch;
+pub use touch::touch;
 
 /// The device, or a word that there is none.
 pub fn session() -> Option<Session> {

@@ -74,6 +74,13 @@ pub(super) fn array<T: Copy + Default, const N: usize>(mut f: impl FnMut(usize) 
     all
 }
 
+impl From<[f32; LANES]> for Lanes {
+    #[inline(always)]
+    fn from(x: [f32; LANES]) -> Self {
+        Self(x)
+    }
+}
+
 impl Index<usize> for Lanes {
     type Output = f32;
 
@@ -190,6 +197,29 @@ pub(super) fn to_f16(x: f32) -> f32 {
     half.copysign(x)
 }
 
+/// The value of an f16, without a branch and without subnormal arithmetic.
+#[inline(always)]
+pub(super) fn from_half_bits(bits: u16) -> f32 {
+    const INFINITE: u32 = 0x7c00;
+    // The exponents differ by 112; at the top f32 has as many again.
+    const EXPONENTS: u32 = 112 << 23;
+    let magnitude = u32::from(bits) & 0x7fff;
+    let rebased = (magnitude << 13) + EXPONENTS;
+    let normal = if magnitude >= INFINITE {
+        rebased + EXPONENTS
+    } else {
+        rebased
+    };
+    // Subnormals are units of 2^-24, which is that of 0.5.
+    let subnormal = f32::from_bits(0.5f32.to_bits() + magnitude) - 0.5;
+    let value = if magnitude < 0x0400 {
+        subnormal.to_bits()
+    } else {
+        normal
+    };
+    f32::from_bits(value | (u32::from(bits) & 0x8000) << 16)
+}
+
 /// Units of 2^23 are integers: adding it rounds to nearest even, and leaves the integer in the low bits.
 const INTEGERS: f32 = 8_388_608.0;
 
@@ -223,6 +253,14 @@ mod tests {
             for x in [f32::from_bits(bits), -f32::from_bits(bits)] {
                 assert_eq!(to_f16(x).to_bits(), exact::to_f16(x).to_bits(), "{x:e}");
             }
+        }
+    }
+
+    #[test]
+    fn every_f16_has_its_value() {
+        for bits in 0..=u16::MAX {
+            let expected = half::f16::from_bits(bits).to_f32();
+            assert!(same(from_half_bits(bits), expected), "{bits:#06x}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! The kernels on the CPU, in parallel over bags and rows.
 //!
-//! Rows are quantized and trained by code of their own, sixteen numbers at a time; each bag is looked up by the
-//! reference itself.
-//! The answers are the reference's.
+//! Code of their own, sixteen numbers at a time, under the best instruction set that the machine has.
+//! The answers are the reference's: its bits, but for sums and means, which lie within its bound
+//! (`docs/accuracy.md`).
 
 mod dequantize;
 mod lanes;
@@ -12,7 +12,7 @@ mod training;
 mod update;
 
 pub use dequantize::dequantize;
-pub use lookup::lookup;
+pub use lookup::{Level, LookupOutput, lookup, lookup_at, lookup_into};
 pub use quantize::quantize_counting;
 pub use training::Training;
 pub use update::{learn_steps, stage, update, weight_gradient};

@@ -1,0 +1,171 @@
+//! Bags of rows, each to one row of the output.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::super::lanes::Lanes;
+use super::columns::{Blocks, GROUPS_MAX, each_block, each_group};
+use super::decode::Decode;
+use super::fold::Fold;
+use super::isa::{Isa, Task};
+use super::output::LookupOutput;
+use super::rows::{Copied, NOT_COPIED, Rows};
+use super::{Batch, PREFETCH_ROWS};
+use crate::{LookupStatus, Pooling};
+
+/// Consecutive indices of a bag that are summed on their own: part of what a sum is (`docs/accuracy.md`).
+const CHUNK: usize = 64;
+
+/// Some of a batch's bags.
+pub(super) struct Pool<'a, D, F> {
+    pub(super) rows: Rows<'a, D>,
+    pub(super) batch: Batch<'a>,
+    pub(super) offsets: &'a [u32],
+    pub(super) bags: Range<usize>,
+    /// The output of these bags alone.
+    pub(super) output: LookupOutput<'a>,
+    pub(super) fold: PhantomData<F>,
+}
+
+impl<D: Decode, F: Fold> Task for Pool<'_, D, F> {
+    type Output = LookupStatus;
+
+    #[inline(always)]
+    fn run<I: Isa>(mut self, isa: I) -> LookupStatus {
+        let mut status = LookupStatus::CLEAR;
+        let mut copied = NOT_COPIED;
+        self.prefetch_first();
+        for row in 0..self.bags.len() {
+            let dim = self.rows.dim;
+            match self.positions(row, &mut status) {
+                None => self.output.zero_row(row, dim),
+                Some(positions) => {
+                    let bag = Bag {
+                        pool: &mut self,
+                        row,
+                        positions,
+                        copied: &mut copied,
+                    };
+                    each_block(isa, dim, I::GROUPS, bag);
+                }
+            }
+        }
+        status
+    }
+}
+
+impl<D: Decode, F: Fold> Pool<'_, D, F> {
+    /// The rows that nobody has asked for when the first bag is begun.
+    #[inline(always)]
+    fn prefetch_first(&self) {
+        let first = self.offsets[self.bags.start] as usize;
+        for index in self.batch.indices.iter().skip(first).take(PREFETCH_ROWS) {
+            self.rows.prefetch::<GROUPS_MAX>(*index, 0);
+        }
+    }
+
+    /// The positions of a bag; `None` where its output is zeros: it is bad or empty, or no index is a row.
+    #[inline(always)]
+    fn positions(&self, row: usize, status: &mut LookupStatus) -> Option<Range<usize>> {
+        let bag = self.bags.start + row;
+        let positions = self.offsets[bag] as usize..self.offsets[bag + 1] as usize;
+        let Some(indices) = self.batch.indices.get(positions.clone()) else {
+            status.bad_bags = status.bad_bags.wrapping_add(1);
+            status.first_bag = status.first_bag.min(bag as u32);
+            return None;
+        };
+        let rows = self.rows.count;
+        let mut bad = 0;
+        for &index in indices {
+            bad += u32::from(index >= rows);
+        }
+        if bad > 0 {
+            let first = indices.iter().take_while(|index| **index < rows).count();
+            status.bad_indices = status.bad_indices.wrapping_add(bad);
+            status.first_position = status.first_position.min((positions.start + first) as u32);
+        }
+        (bad as usize != indices.len()).then_some(positions)
+    }
+}
+
+/// One bag, to one row of the output.
+struct Bag<'t, 'a, D, F> {
+    pool: &'t mut Pool<'a, D, F>,
+    row: usize,
+    positions: Range<usize>,
+    copied: &'t mut Copied,
+}
+
+impl<D: Decode, F: Fold> Blocks for Bag<'_, '_, D, F> {
+    #[inline(always)]
+    fn block<I: Isa, const N: usize>(&mut self, isa: I, group: usize) {
+        let mut folded = [Lanes::splat(F::EMPTY); N];
+        for begin in self.positions.clone().step_by(CHUNK) {
+            let end = self.positions.end.min(begin + CHUNK);
+            let chunk = self.chunk::<I, N>(isa, begin..end, group);
+            each_group::<N>(
+                #[inline(always)]
+                |at| folded[at] = F::join(folded[at], chunk[at]),
+            );
+        }
+        let divisor = match self.pool.batch.pooling {
+            Pooling::Mean => self.positions.len() as f32,
+            Pooling::None | Pooling::Sum | Pooling::Max => 1.0,
+        };
+        each_group::<N>(
+            #[inline(always)]
+            |at| {
+                folded[at] = D::in_order(folded[at]).map(
+                    #[inline(always)]
+                    |x| x / divisor,
+                );
+            },
+        );
+        let dim = self.pool.rows.dim;
+        self.pool.output.store((self.row, group), dim, &folded);
+    }
+}
+
+impl<D: Decode, F: Fold> Bag<'_, '_, D, F> {
+    /// Folds `N` groups of the columns of consecutive positions.
+    #[inline(always)]
+    fn chunk<I: Isa, const N: usize>(
+        &mut self,
+        isa: I,
+        positions: Range<usize>,
+        group: usize,
+    ) -> [Lanes; N] {
+        let (rows, batch) = (&self.pool.rows, &self.pool.batch);
+        let ahead = batch.indices.get(positions.start + PREFETCH_ROWS..);
+        let ahead = ahead.unwrap_or(&[]);
+        let weights = batch.weights.map(
+            #[inline(always)]
+            |weights| &weights[positions.clone()],
+        );
+        let mut folded = [Lanes::splat(F::EMPTY); N];
+        for (position, &index) in batch.indices[positions].iter().enumerate() {
+            if let Some(&ahead) = ahead.get(position) {
+                rows.prefetch::<N>(ahead, group);
+            }
+            if index >= rows.count {
+                continue;
+            }
+            let (mut levels, codes) = rows.read::<I, N>(isa, index, group, self.copied);
+            let weight = weights.map_or(
+                1.0,
+                #[inline(always)]
+                |weights| weights[position],
+            );
+            F::weigh::<I, D>(&mut levels, weight);
+            each_group::<N>(
+                #[inline(always)]
+                |at| {
+                    let codes = &codes[at * D::GROUP_BYTES..][..D::GROUP_BYTES];
+                    let values = D::values(isa, &levels, codes);
+                    folded[at] = F::take::<I, D>(folded[at], values, weight);
+                },
+            );
+        }
+        folded
+    }
+}

@@ -1,0 +1,243 @@
+"""How fast PyTorch and qembed look the same packed rows up, on the CPU.
+
+tools/peers/lookup runs it; README.md says what is compared.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BAGS, BAG_LENGTH, SEED = 4096, 32, 1
+LOOKUPS = BAGS * BAG_LENGTH
+# Rows, columns, bits.
+TABLES = [
+    (rows, dim, bits) for rows in (200_000, 1_000_000) for dim in (64, 128) for bits in (8, 4, 2)
+]
+# Beyond any cache.
+LARGE = (4_000_000, 64, 4)
+NAMES = {8: "byte", 4: "4bit", 2: "2bit"}
+
+
+def arguments():
+    def positive(text):
+        if int(text) < 1:
+            raise ValueError
+        return int(text)
+
+    parser = argparse.ArgumentParser(prog="tools/peers/lookup", description=__doc__.splitlines()[0])
+    parser.add_argument("--repeat", type=positive, default=31, help="how often each is timed (default: 31)")
+    parser.add_argument(
+        "--threads", type=positive, nargs="+", default=sorted({1, cores()}), help="of each (default: 1, and all cores)"
+    )
+    parser.add_argument("--rows", type=positive, help="tables of so many rows alone (default: 200000, 1000000, 4000000)")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="a file to write the figures to")
+    built = Path(__file__).resolve().parents[2] / "target/release/examples/lookup_batches"
+    parser.add_argument(
+        "--qembed", default=built, help="the program (default: target/release/examples/lookup_batches)"
+    )
+    return parser.parse_args()
+
+
+def cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_model():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def load():
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
+class Table:
+    """Rows that PyTorch packed, and the same values in float32."""
+
+    def __init__(self, rows, dim, bits):
+        self.rows, self.dim, self.bits = rows, dim, bits
+        torch.manual_seed(SEED)
+        values = torch.empty(rows, dim).uniform_(-0.05, 0.05)
+        self.packed = getattr(torch.ops.quantized, f"embedding_bag_{NAMES[bits]}_prepack")(values)
+        self.values = getattr(torch.ops.quantized, f"embedding_bag_{NAMES[bits]}_unpack")(self.packed)
+        self.indices = np.random.default_rng(SEED).integers(0, rows, LOOKUPS).astype(np.uint32)
+
+
+class Torch:
+    """PyTorch's operators; int32 is the faster of the two types that they take."""
+
+    def __init__(self, table):
+        self.table = table
+        self.indices = torch.from_numpy(table.indices.astype(np.int32))
+        self.offsets = torch.arange(0, LOOKUPS + 1, BAG_LENGTH, dtype=torch.int32)
+        self.operator = getattr(torch.ops.quantized, f"embedding_bag_{NAMES[table.bits]}_rowwise_offsets")
+
+    def packed(self):
+        return self.operator(
+            self.table.packed,
+            self.indices,
+            self.offsets,
+            scale_grad_by_freq=False,
+            mode=0,
+            pruned_weights=False,
+            per_sample_weights=None,
+            compressed_indices_mapping=None,
+            include_last_offset=True,
+        )
+
+    def floats(self):
+        return torch.nn.functional.embedding_bag(
+            self.indices, self.table.values, self.offsets, mode="sum", include_last_offset=True
+        )
+
+    def seconds(self, operator):
+        start = time.perf_counter()
+        operator()
+        return time.perf_counter() - start
+
+
+class Qembed:
+    """The same rows in a process of its own, which answers every line that it is given."""
+
+    def __init__(self, args, threads, table, folder):
+        self.folder = folder
+        table.packed.numpy().tofile(folder / "rows.u8")
+        table.indices.tofile(folder / "indices.u32")
+        files = folder / "rows.u8", folder / "indices.u32"
+        command = [args.qembed, files[0], table.bits, table.dim, files[1], BAGS]
+        try:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                env={**os.environ, "RAYON_NUM_THREADS": str(threads)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+            )
+        except OSError as error:
+            sys.exit(f"{args.qembed}: {error.strerror}")
+
+    def ask(self, line):
+        try:
+            self.process.stdin.write(line + "\n")
+        except BrokenPipeError:
+            pass
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"qembed's program ended early: exit {self.process.wait()}")
+        return answer
+
+    def seconds(self, what):
+        return float(self.ask(what))
+
+    def answer(self, dim):
+        self.ask(f"answer {self.folder / 'sums.f32'}")
+        return np.fromfile(self.folder / "sums.f32", np.float32).reshape(BAGS, dim)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def same(what, expected, got, largest):
+    """Exits where sums differ by more than both roundings may: docs/accuracy.md, for values up to `largest`,
+    whose scale * code and bias are together at most three times that."""
+    bound = 2 * 2.0**-23 * (BAG_LENGTH + 2) * BAG_LENGTH * 3 * largest
+    difference = np.abs(expected.astype(np.float64) - got).max()
+    if not difference <= bound:
+        sys.exit(f"{what}: sums differ by {difference:.3g}, more than {bound:.3g}")
+
+
+def compare(args, threads, table, folder):
+    torch.set_num_threads(threads)
+    theirs, ours = Torch(table), Qembed(args, threads, table, folder)
+    sides = {
+        "qembed": lambda: ours.seconds("lookup"),
+        "torch": lambda: theirs.seconds(theirs.packed),
+        "torch_f32": lambda: theirs.seconds(theirs.floats),
+        "limit": lambda: ours.seconds("limit"),
+    }
+    seconds = {side: [] for side in sides}
+    # The first rounds warm up threads and memory, and are not counted.
+    for turn in range(args.repeat + 3):
+        for side, run in sides.items():
+            taken = run()
+            if turn >= 3:
+                seconds[side].append(taken)
+    largest = table.values.abs().max().item()
+    sums = ours.answer(table.dim)
+    ours.close()
+    same("PyTorch's packed rows", theirs.packed().numpy(), sums, largest)
+    same("PyTorch's float32 rows", theirs.floats().numpy(), sums, largest)
+    result = {"rows": table.rows, "dim": table.dim, "bits": table.bits, "threads": threads, "load": load()}
+    for side, taken in seconds.items():
+        result[f"{side}_lookups_per_second"] = {
+            "median": LOOKUPS / statistics.median(taken),
+            "min": LOOKUPS / max(taken),
+            "max": LOOKUPS / min(taken),
+        }
+    return result
+
+
+def show(result):
+    rate = {
+        side: result[f"{side}_lookups_per_second"]["median"] for side in ("torch", "torch_f32", "qembed", "limit")
+    }
+    print(
+        f"{result['rows']:>9,} x {result['dim']:<4}{result['bits']:>5}{result['threads']:>9}"
+        f"{rate['torch'] / 1e6:>10.1f}{rate['torch_f32'] / 1e6:>10.1f}{rate['qembed'] / 1e6:>10.1f}"
+        f"{rate['qembed'] / rate['torch']:>9.2f}{rate['qembed'] / rate['torch_f32']:>9.2f}"
+        f"{100 * rate['qembed'] / rate['limit']:>9.0f} %{result['load']:>7.1f}",
+        flush=True,
+    )
+
+
+def main(args, folder):
+    about = {
+        "torch_version": torch.__version__,
+        "cpu": cpu_model(),
+        "bags": BAGS,
+        "bag_length": BAG_LENGTH,
+        "repeat": args.repeat,
+    }
+    print(f"torch {about['torch_version']} and qembed, {about['cpu']}")
+    print(f"sums of {BAGS} bags of {BAG_LENGTH} rows, uniform; millions of lookups per second, medians of {args.repeat} in turn")
+    print()
+    print(
+        f"{'table':<16}{'bits':>5}{'threads':>9}{'torch':>10}{'torch f32':>10}{'qembed':>10}"
+        f"{'/ torch':>9}{'/ f32':>9}{'of limit':>11}{'load':>7}",
+        flush=True,
+    )
+    results = []
+    for rows, dim, bits in [*TABLES, LARGE]:
+        if args.rows not in (None, rows):
+            continue
+        table = Table(rows, dim, bits)
+        for threads in args.threads:
+            results.append(compare(args, threads, table, folder))
+            show(results[-1])
+    if args.json:
+        args.json.write_text(json.dumps({**about, "lookups": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    args = arguments()
+    # Not before: --help and a bad argument need none of them.
+    import numpy as np
+    import torch
+
+    with tempfile.TemporaryDirectory() as temporary:
+        main(args, Path(temporary))
