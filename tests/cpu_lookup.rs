@@ -194,6 +194,7 @@ fn value(table: &PackedTable, row: u32, column: usize) -> f32 {
         }
         Levels::Symmetric { step } => flushed(step) * row.signed_code(column) as f32,
         Levels::Codebook(codebook) => codebook.value(row.code(column)),
+        Levels::Float(_) => flushed(row.float(column).unwrap()),
     }
 }
 
@@ -258,7 +259,7 @@ fn weights_and_headers_that_are_not_ordinary() {
         f32::NAN,
     ];
     let engines = Engines::new();
-    for format in Format::all().filter(|format| format.params() == Params::F32) {
+    for format in Format::all().filter(|format| format.params() == Some(Params::F32)) {
         let mut words = vec![];
         for scale in ODD {
             for bias in ODD {
