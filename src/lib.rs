@@ -59,7 +59,7 @@
 //! | `Kernels::allocate` | the rows, 24 bytes | no | no | no | shape, limit, memory, device lost |
 //! | `Kernels::upload` | the rows, shared codebooks and block ids, 24 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, limit, memory, device lost |
 //! | `Table::write_rows` | 4 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, unsupported, usage, memory, device lost |
-//! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts | no | no | shape, range, limit, device lost |
+//! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts; a plan that is not the usual one, once | no | no | shape, range, limit, device lost |
 //! | `Quantize::bind` | bind group, 24 to 48 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |

@@ -136,15 +136,6 @@ impl LookupPlan {
             }
         }
     }
-
-    /// The plan for a table of so many columns: f16 rows of an odd length share words, which
-    /// [`LookupPlan::Columns`] alone can write.
-    pub(crate) const fn for_dim(self, spec: &LookupSpec, dim: u32) -> Self {
-        match spec.output {
-            Output::F16 if dim % 2 == 1 => Self::Columns,
-            Output::F16 | Output::F32 => self,
-        }
-    }
 }
 
 /// One of the 322 lookups.

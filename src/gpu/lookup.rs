@@ -122,8 +122,9 @@ impl Lookup {
     /// # Cost
     /// Allocates a bind group, 8 bytes of counts (device counts: 40 and a second bind group) and, where
     /// there is no status, 16 bytes of scratch.
-    /// Compiles `prepare` at the first call with device counts, and another plan ([`LookupPlan`]) at the first call
-    /// for a batch of long bags; submits and waits for nothing.
+    /// Compiles `prepare` at the first call with device counts, and another plan than the usual ([`LookupPlan`]) at
+    /// the first call that takes it: for long bags, on software adapters also for tables of at most 32 columns, and
+    /// for f16 rows of an odd length; submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: LookupArgs<'_>) -> Result<BoundLookup> {
         self.bind_longest(table, args, None)
     }

@@ -1,6 +1,6 @@
 //! Which plan a lookup takes. Answers do not depend on it, time does.
 
-use crate::{LookupPlan, LookupSpec};
+use crate::{LookupPlan, LookupSpec, Output};
 
 /// What was found to be fast on a kind of device.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +73,17 @@ impl Tuning {
         };
         match wanted {
             LookupPlan::Split if !batch.splits() => LookupPlan::Columns,
-            wanted => wanted.for_dim(spec, batch.dim),
+            wanted => written(wanted, spec.output, batch.dim),
         }
+    }
+}
+
+/// The plan that can write rows of so many columns: f16 rows of an odd length share words, which by columns alone can
+/// be written.
+const fn written(plan: LookupPlan, output: Output, dim: u32) -> LookupPlan {
+    match output {
+        Output::F16 if dim % 2 == 1 => LookupPlan::Columns,
+        Output::F16 | Output::F32 => plan,
     }
 }
 
@@ -103,7 +112,7 @@ impl BatchShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bits, Format, Output, Pooling, Weighting};
+    use crate::{Bits, Format, Pooling, Weighting};
 
     fn sum(output: Output) -> LookupSpec {
         LookupSpec {
