@@ -47,7 +47,14 @@ fn lookup(
         partial[local] = sum;
         workgroupBarrier();
         if chunk == 0u {
-            total = plus_chunks(total, local, lanes, min((range.y - first + CHUNK - 1u) / CHUNK, chunks));
+            let added = plus_chunks(
+                total,
+                local,
+                lanes,
+                min((range.y - first + CHUNK - 1u) / CHUNK, chunks),
+            );
+            total = added.sum;
+            is_whole = is_whole && added.is_whole;
         }
         workgroupBarrier();
         first += chunks * CHUNK;
@@ -60,11 +67,18 @@ fn lookup(
     }
 }
 
+struct Added {
+    sum: vec4<f32>,
+    is_whole: bool,
+}
+
 // The total so far and the sums of so many chunks of a lane's columns, in order.
-fn plus_chunks(total: vec4<f32>, local: u32, lanes: u32, chunks: u32) -> vec4<f32> {
+fn plus_chunks(total: vec4<f32>, local: u32, lanes: u32, chunks: u32) -> Added {
     var sum = total;
-    for (var chunk = 0u; chunk < chunks; chunk++) {
+    var chunk = 0u;
+    while chunk < chunks {
         sum = opaque_columns(sum + partial[chunk * lanes + local]);
+        chunk += 1u;
     }
-    return sum;
+    return Added(sum, is_walked(chunk, chunks));
 }

@@ -2,6 +2,9 @@
 // walks the bag alone, so that index, header and words are loaded once for all of them.
 // Host guarantees: f16 rows have an even length.
 
+// Rows to an iteration: STEP of them take longer, and one walks only half as far (lookup_bags.wgsl).
+const TILE_STEP: u32 = 2u;
+
 // Columns of a tile: 32, or 64.
 override TILE: u32;
 
@@ -86,7 +89,7 @@ fn bag_tile(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Tile {
         while position < stop {
             chunk = add_row(chunk, position, stop, column, leads);
             chunk = add_row(chunk, position + 1u, stop, column, leads);
-            position += 2u;
+            position += TILE_STEP;
         }
         total = Tile(plus_halves(total.low, chunk.low), plus_halves(total.high, chunk.high));
         position = min(position, stop);

@@ -77,7 +77,6 @@ impl<'a> LookupRequest<'a> {
 #[cfg(feature = "session")]
 impl Part<'_> {
     /// Indices of the longest bag that is one; `None` in a gather.
-    #[cfg(feature = "session")]
     pub(crate) fn longest_bag(&self) -> Option<u64> {
         let lengths = self.offsets?.windows(2);
         let lengths = lengths.map(|ends| u64::from(ends[1].saturating_sub(ends[0])));

@@ -230,7 +230,7 @@ pub struct LookupStatus {
     pub first_position: u32,
     /// Bags whose offsets decrease or pass the end. Also bags that the driver did not let the kernel walk
     /// to their end, which may count several times, and whose output means nothing (llvmpipe ends a
-    /// lane's loops after 65535 iterations together: bags of about 230 thousand indices).
+    /// lane's loops after 65535 iterations together; `docs/accuracy.md` says from which length on).
     pub bad_bags: u32,
     /// The first of them; `u32::MAX` where there is none.
     pub first_bag: u32,

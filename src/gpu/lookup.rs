@@ -231,13 +231,13 @@ impl Lookup {
     /// The plan for a batch, its pipeline and its lanes.
     fn planned(&self, table: &Table, extent: &Extent, longest: Option<u64>) -> Result<Planned> {
         let dim = table.desc().dim;
-        let mean = extent.indices / extent.bags.max(1);
         let plan = self.tuning.plan(
             &self.spec,
             &BatchShape {
                 dim,
                 bags: extent.bags,
-                bag_length: longest.unwrap_or(mean),
+                mean_bag: extent.indices / extent.bags.max(1),
+                longest_bag: longest,
             },
         );
         let (usual, pipeline) = &self.usual;

@@ -11,6 +11,17 @@ pub(super) struct Tuning {
     wide: LookupPlan,
     /// Indices of a bag from which on it is long.
     long: u64,
+    /// Which bag of a batch decides.
+    by: Decisive,
+}
+
+/// The bag by whose length a batch is taken for one of long bags.
+#[derive(Clone, Copy, Debug)]
+enum Decisive {
+    /// The longest, where it is known: each must be walked to its end.
+    Longest,
+    /// The mean: what is fast for most.
+    Mean,
 }
 
 /// A lane's loads are made one by one there, so that few lanes that load little are best, and splitting gains nothing
@@ -21,6 +32,7 @@ const SOFTWARE: Tuning = Tuning {
     narrow: LookupPlan::Tiles32,
     wide: LookupPlan::Tiles64,
     long: 32_768,
+    by: Decisive::Longest,
 };
 
 /// Many lanes hide the latency of memory; one lane that walks a long bag alone hides none.
@@ -31,6 +43,7 @@ const HARDWARE: Tuning = Tuning {
     narrow: LookupPlan::Columns,
     wide: LookupPlan::Columns,
     long: 512,
+    by: Decisive::Mean,
 };
 
 impl Tuning {
@@ -50,6 +63,7 @@ impl Tuning {
                 LookupPlan::Split => 0,
                 _ => u64::MAX,
             },
+            by: Decisive::Mean,
         }
     }
 
@@ -66,7 +80,11 @@ impl Tuning {
         if !LookupPlan::Split.fits(spec) {
             return LookupPlan::Columns;
         }
-        let wanted = match (batch.bag_length >= self.long, batch.dim) {
+        let length = match (self.by, batch.longest_bag) {
+            (Decisive::Longest, Some(longest)) => longest,
+            _ => batch.mean_bag,
+        };
+        let wanted = match (length >= self.long, batch.dim) {
             (true, _) => LookupPlan::Split,
             (false, ..=32) => self.narrow,
             (false, _) => self.wide,
@@ -94,8 +112,10 @@ pub(super) struct BatchShape {
     pub(super) dim: u32,
     /// Bags.
     pub(super) bags: u64,
-    /// Indices of a bag: of the longest where that is known, else the mean.
-    pub(super) bag_length: u64,
+    /// Indices of a bag in the mean.
+    pub(super) mean_bag: u64,
+    /// Indices of the longest, where that is known.
+    pub(super) longest_bag: Option<u64>,
 }
 
 impl BatchShape {
@@ -123,12 +143,24 @@ mod tests {
         }
     }
 
-    fn batch(dim: u32, bags: u64, bag_length: u64) -> BatchShape {
+    fn batch(dim: u32, bags: u64, mean_bag: u64) -> BatchShape {
         BatchShape {
             dim,
             bags,
-            bag_length,
+            mean_bag,
+            longest_bag: None,
         }
+    }
+
+    #[test]
+    fn one_long_bag_decides_where_walks_are_ended() {
+        let spec = sum(Output::F32);
+        let one_long = BatchShape {
+            longest_bag: Some(40_000),
+            ..batch(64, 9000, 10)
+        };
+        assert_eq!(SOFTWARE.plan(&spec, &one_long), LookupPlan::Split);
+        assert_eq!(HARDWARE.plan(&spec, &one_long), LookupPlan::Columns);
     }
 
     #[test]

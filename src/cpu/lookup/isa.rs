@@ -89,8 +89,12 @@ mod x86 {
         /// `None` where the machine lacks it.
         #[inline]
         pub(in super::super) fn find() -> Option<Self> {
+            // All that `enter` enables.
             let found = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
                 && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("popcnt")
                 && is_x86_feature_detected!("f16c");
             found.then_some(Self(()))
         }

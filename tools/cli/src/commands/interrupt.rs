@@ -11,7 +11,8 @@ fn end() {
 
 /// From now on an interrupt, a hang-up and a termination remove temporary files first.
 ///
-/// A signal that is ignored stays so, and the command goes on: interrupts in the background, hang-ups under nohup.
+/// On Linux a signal that is ignored stays so, and the command goes on: interrupts in the background, hang-ups under
+/// nohup.
 #[cfg(unix)]
 pub fn clear_when_interrupted() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};

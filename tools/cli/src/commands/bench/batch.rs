@@ -32,7 +32,8 @@ impl Batches {
         })?;
         let of_one = u64::from(count) * row_bytes.next_multiple_of(SECTOR_BYTES);
         let batches = touched_bytes.div_ceil(of_one.max(1)).clamp(1, MOST_BATCHES);
-        host_memory("indices", 4 * u64::from(count) * (batches + 1))?;
+        let offsets = u64::from(point.bags) + 1;
+        host_memory("indices", 4 * (u64::from(count) * (batches + 1) + offsets))?;
         let mut random = Random::new(u64::from(count));
         let zipf = Zipf::new(point.rows, point.zipf);
         let mut batch = |_| (0..count).map(|_| zipf.row(&mut random)).collect();

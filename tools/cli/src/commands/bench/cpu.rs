@@ -2,11 +2,13 @@
 
 use std::hint::black_box;
 
+use qembed::cpu::LookupOutput;
+use qembed::half::f16;
 use qembed::training::{UpdateSpec, UpdateStatus};
 use qembed::verify::{CpuEngine, Engine, compare};
 use qembed::{
-    Error, Format, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Pooling, Weighting,
-    cpu, reference, shader,
+    Error, Format, LookupRequest, LookupSpec, Method, OutOfRange, Output, PackedTable, Pooling,
+    Values, Weighting, cpu, reference, shader,
 };
 use rayon::ThreadPool;
 
@@ -69,16 +71,26 @@ fn lookup<'a>(
         Pooling::None => point.indices(),
         _ => point.bags.into(),
     };
-    // Once in f32, once as what it becomes, and once while parts are put together.
-    host_memory("output", 12 * output_rows * u64::from(point.dim))?;
+    let elements = output_rows * u64::from(point.dim);
+    // What is timed, what is checked, and that in f32.
+    host_memory("output", 12 * elements)?;
     let looked = cpu::lookup(&packed, request(&spec, &batches, 0))?;
     let sample = Sample::new(spec, &packed, &batches)?;
     right(&spec.label(), sample.compare(&looked.values.into_f32()))?;
     let traffic = Traffic::lookup(spec, &packed, &batches);
+    let mut output = match spec.output {
+        Output::F32 => Values::F32(vec![0.0; elements as usize]),
+        Output::F16 => Values::F16(vec![f16::ZERO; elements as usize]),
+    };
     Ok(Ready {
         run: on_threads(pool, move |done| {
             let batch = done % batches.indices.len();
-            black_box(cpu::lookup(&packed, request(&spec, &batches, batch))?);
+            let written = match &mut output {
+                Values::F32(values) => LookupOutput::F32(values),
+                Values::F16(values) => LookupOutput::F16(values),
+            };
+            cpu::lookup_into(&packed, request(&spec, &batches, batch), written)?;
+            black_box(&output);
             Ok(())
         }),
         traffic,

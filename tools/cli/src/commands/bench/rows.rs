@@ -18,7 +18,7 @@ pub fn value_bytes(point: &Point) -> u64 {
 /// Rows that the reference quantizes: it searches long.
 pub fn most_checked(method: Method, dim: u32) -> usize {
     let elements = match method {
-        Method::Asym | Method::Sym | Method::Absmax => MOST_ELEMENTS,
+        Method::Asym | Method::Sym | Method::Absmax | Method::Cast => MOST_ELEMENTS,
         // Cubic in the bins.
         Method::HistBrute { .. } => 0,
         _ => 1 << 12,

@@ -91,9 +91,8 @@ impl Scale {
     /// Rows of a subject's table.
     pub fn rows(&self, subject: &Subject) -> u32 {
         match subject {
-            Subject::Quantize(_, Method::Asym | Method::Absmax) | Subject::Dequantize(_) => {
-                self.streamed_rows
-            }
+            Subject::Quantize(_, Method::Asym | Method::Sym | Method::Absmax | Method::Cast)
+            | Subject::Dequantize(_) => self.streamed_rows,
             Subject::Quantize(..) => self.searched_rows,
             Subject::Update(_) => self.trained_rows,
             Subject::Copy | Subject::Lookup(..) | Subject::Sort | Subject::Baseline(..) => {
