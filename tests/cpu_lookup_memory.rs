@@ -72,9 +72,10 @@ fn lookups_allocate_nothing() {
                         out_of_range: OutOfRange::Error,
                     };
                     let mut run = || into(&table, request, &mut values, &mut halves);
-                    // The first wakes threads and fills their queues.
-                    run();
-                    assert_eq!(counted(run), 0, "{}, {threads} threads", spec.label());
+                    // A thread that steals for the first time makes rayon allocate, whenever that is; what a
+                    // lookup allocates it allocates every time.
+                    let least = (0..10).map(|_| counted(&mut run)).find(|count| *count == 0);
+                    assert_eq!(least, Some(0), "{}, {threads} threads", spec.label());
                 }
             }
         });
