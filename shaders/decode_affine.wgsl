@@ -6,7 +6,7 @@ struct Levels {
 }
 
 fn row_levels(row: u32) -> Levels {
-    let base = row * table.row_words;
+    let base = row_start(row);
     if HEADER_WORDS == 1u {
         let halves = rows[base];
         return Levels(f16_to_f32(halves & 0xffffu), f16_to_f32(halves >> 16u));

@@ -4,7 +4,7 @@
 override STEP_F16: bool;
 
 fn row_step(row: u32) -> f32 {
-    let word = rows[row * table.row_words];
+    let word = rows[row_start(row)];
     if STEP_F16 {
         return f16_to_f32(word & 0xffffu);
     }

@@ -1,8 +1,10 @@
 // Look rows up and pool them: what all lookups share. One of lookup_columns.wgsl, lookup_tiles.wgsl and
 // lookup_split.wgsl is the driver: it says which lanes compute what.
 //
-// Bindings: 0 table, 1 counts, 2 rows [rows, row_words], 3 indices [indices],
-//   4 offsets [bags + 1] (not in a gather), 5 weights [indices] (not in a max; any words where
+// lookup_table.wgsl knows one table, batched.wgsl many: which row an index stands for, where a row of the output begins.
+//
+// Bindings: 0 table, 1 counts, 2 rows [rows, row_words], 3 indices [indices] u32, or i64 two words each,
+//   4 offsets [bags + 1] of the same type (not in a gather), 5 weights [indices] (not in a max; any words where
 //   unweighted), 6 output [output rows, dim] f32, or f16 two to a word, 7 status [4],
 //   8 codebooks and block ids, where rows share them.
 // Host guarantees: every range holds what counts says; output elements <= 2^31.
@@ -20,22 +22,33 @@ struct Status {
     first_bag: atomic<u32>,
 }
 
-@group(0) @binding(1) var<storage, read> counts: Counts;
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
 @group(0) @binding(3) var<storage, read> indices: array<u32>;
 @group(0) @binding(6) var<storage, read_write> output: array<u32>;
 @group(0) @binding(7) var<storage, read_write> status: Status;
 
 override OUTPUT_F16: bool;
+// Type of indices and offsets; else u32.
+override INDEX_I64: bool;
 
-// Whether the index found at this position is a row. The one lane that leads its output row reports.
-fn is_row(index: u32, position: u32, leads: bool) -> bool {
-    let good = index < table.rows;
-    if !good && leads {
-        atomicAdd(&status.bad_indices, 1u);
-        atomicMin(&status.first_position, position);
+// No row has this number: a table has at most 2^32 - 1 of them.
+const NO_ROW: u32 = 0xffffffffu;
+
+// An i64 as u32; as NO_ROW, which is neither a row nor a position, where 32 bits do not hold it.
+fn narrowed(low: u32, high: u32) -> u32 {
+    return select(NO_ROW, low, high == 0u);
+}
+
+fn index_at(position: u32) -> u32 {
+    if INDEX_I64 {
+        return narrowed(indices[2u * position], indices[2u * position + 1u]);
     }
-    return good;
+    return indices[position];
+}
+
+fn report_index(position: u32) {
+    atomicAdd(&status.bad_indices, 1u);
+    atomicMin(&status.first_position, position);
 }
 
 fn store_word(word: u32, low: f32, high: f32) {
@@ -43,7 +56,7 @@ fn store_word(word: u32, low: f32, high: f32) {
 }
 
 fn store_columns(row: u32, column: u32, values: vec4<f32>) {
-    let at = row * table.dim + column;
+    let at = output_start(row) + column;
     let left = table.dim - column;
     if OUTPUT_F16 {
         store_word(at / 2u, values.x, values.y);

@@ -10,6 +10,13 @@ fn output_rows() -> u32 {
     return counts.bags;
 }
 
+fn offset_at(bag: u32) -> u32 {
+    if INDEX_I64 {
+        return narrowed(offsets[2u * bag], offsets[2u * bag + 1u]);
+    }
+    return offsets[bag];
+}
+
 fn report_bag(bag: u32, leads: bool) {
     if leads {
         atomicAdd(&status.bad_bags, 1u);
@@ -19,7 +26,7 @@ fn report_bag(bag: u32, leads: bool) {
 
 // The bag's first position and its end; none at all where its offsets decrease or pass the end.
 fn bag_range(bag: u32, leads: bool) -> vec2<u32> {
-    let range = vec2<u32>(offsets[bag], offsets[bag + 1u]);
+    let range = vec2<u32>(offset_at(bag), offset_at(bag + 1u));
     if range.x <= range.y && range.y <= counts.indices {
         return range;
     }

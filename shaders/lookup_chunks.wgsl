@@ -2,8 +2,6 @@
 // summed in order, then the chunks' sums in order. Values and sums are opaque, so that no compiler adds
 // a value's bias apart or takes the additions in another order.
 
-override MEAN: bool;
-
 const CHUNK: u32 = 64u;
 
 // The sum so far, and one row's values, weighted where the variant is.

@@ -1,7 +1,7 @@
 // The driver of every pooling: a lane owns four columns of one output row and walks the row's indices alone. Where f16
 // rows have an odd length, neighbouring rows share a word; there a lane owns one word of output, two columns.
 //
-// lookup_gather.wgsl, lookup_walk.wgsl and lookup_max.wgsl supply output_rows() and output_columns().
+// lookup_gather.wgsl, lookup_columns_sum.wgsl and lookup_columns_max.wgsl supply output_columns().
 
 // One word of f16 output, whose halves may belong to two rows.
 fn write_word(word: u32) {

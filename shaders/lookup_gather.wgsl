@@ -5,11 +5,11 @@ fn output_rows() -> u32 {
 }
 
 fn output_columns(position: u32, column: u32, leads: bool) -> vec4<f32> {
-    let index = indices[position];
-    if !is_row(index, position, leads) {
+    let row = row_at(position, leads);
+    if row == NO_ROW {
         return vec4<f32>();
     }
-    let values = row_values(index, column);
+    let values = row_values(row, column);
     if !WEIGHTED {
         return values;
     }

@@ -5,11 +5,11 @@ fn max_row(keys: vec4<u32>, position: u32, end: u32, column: u32, leads: bool) -
     if position >= end {
         return keys;
     }
-    let index = indices[position];
-    if !is_row(index, position, leads) {
+    let row = row_at(position, leads);
+    if row == NO_ROW {
         return keys;
     }
-    let values = bitcast<vec4<u32>>(row_values(index, column));
+    let values = bitcast<vec4<u32>>(row_values(row, column));
     let images = vec4<u32>(
         ordered(values.x),
         ordered(values.y),
@@ -19,7 +19,7 @@ fn max_row(keys: vec4<u32>, position: u32, end: u32, column: u32, leads: bool) -
     return max(keys, images);
 }
 
-fn output_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
+fn max_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
     let range = bag_range(bag, leads);
     // Key 0 is the image of no value: ordered() makes every NaN positive.
     var keys = vec4<u32>();

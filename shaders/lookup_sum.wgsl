@@ -5,11 +5,11 @@ fn add_row(sum: vec4<f32>, position: u32, end: u32, column: u32, leads: bool) ->
     if position >= end {
         return sum;
     }
-    let index = indices[position];
-    if !is_row(index, position, leads) {
+    let row = row_at(position, leads);
+    if row == NO_ROW {
         return sum;
     }
-    return plus_row(sum, row_levels(index), row_codes(index, column), weight_at(position));
+    return plus_row(sum, row_levels(row), row_codes(row, column), weight_at(position));
 }
 
 // A sum and the position that its walk got to.

@@ -1,6 +1,6 @@
 // Pooling sum and mean where one lane walks the whole bag.
 
-fn output_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
+fn sum_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
     let range = bag_range(bag, leads);
     var total = vec4<f32>();
     var position = range.x;

@@ -1,4 +1,4 @@
-// What every kernel knows of its table, and how a lane finds its work.
+// What every kernel knows of its table.
 //
 // The host guarantees rows * row_words <= 2^30, so that no word address overflows.
 
@@ -15,17 +15,7 @@ struct Table {
 
 @group(0) @binding(0) var<uniform> table: Table;
 
-// Lanes of a workgroup.
-override WORKGROUP: u32;
-
-// Workgroups beyond this many in x continue in the next y; the host folds in the same way.
-const GRID_WIDTH: u32 = 65535u;
-
-fn group_number(group: vec3<u32>) -> u32 {
-    return group.y * GRID_WIDTH + group.x;
-}
-
-// Lanes that one row needs at four columns a lane.
-fn lanes_per_row() -> u32 {
-    return (table.dim + 3u) / 4u;
+// The first word of a row.
+fn row_start(row: u32) -> u32 {
+    return row * table.row_words;
 }

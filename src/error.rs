@@ -166,6 +166,21 @@ pub enum Error {
         rows: u32,
     },
 
+    /// An entry of a remap that stands for no row.
+    #[error(
+        "remap of table {table}: index {index} has the entry {entry}, the table has {rows} rows; entries are rows, or -1 where the row was pruned"
+    )]
+    Remap {
+        /// Number of the table in the batch.
+        table: usize,
+        /// The first such index.
+        index: usize,
+        /// Its entry.
+        entry: i32,
+        /// Rows of the table.
+        rows: u32,
+    },
+
     /// Offsets that do not delimit bags.
     #[error(
         "offsets: bag {bag} spans {begin}..{end}; offsets must start at 0, never decrease and end at the number of indices ({indices})"

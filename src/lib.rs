@@ -92,6 +92,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("packed rows are little-endian; big-endian hosts are not supported");
 
+mod batched;
 pub mod cpu;
 mod error;
 mod format;
@@ -111,6 +112,7 @@ mod table;
 pub mod training;
 pub mod verify;
 
+pub use batched::{BatchedRequest, BatchedTable, Feature, PRUNED, Place};
 pub use error::{Error, Result};
 pub use format::{
     Bits, Blocks, Codebook, DIM_RANGE, Float, Format, Header, Layout, Levels, Narrow, Params, Row,
@@ -122,8 +124,8 @@ pub use request::{Looked, LookupRequest, OutOfRange, Values};
 #[cfg(feature = "session")]
 pub use session::{Adapters, Session, Training, TrainingMemory};
 pub use spec::{
-    LookupPlan, LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec, QuantizeStatus,
-    Weighting,
+    IndexType, LookupPlan, LookupSpec, LookupStatus, Output, Pooling, Promise, QuantizeSpec,
+    QuantizeStatus, Weighting,
 };
 pub use table::PackedTable;
 #[cfg(feature = "gpu")]

@@ -100,6 +100,37 @@ impl Output {
     }
 }
 
+/// Type of the indices and offsets that a kernel reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum IndexType {
+    /// u32.
+    #[default]
+    U32,
+    /// i64, as PyTorch has them, little-endian; what 32 bits do not hold is a bad index or a bad bag.
+    I64,
+}
+
+impl IndexType {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::U32, Self::I64];
+
+    /// What it adds to a variant's label.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::U32 => "",
+            Self::I64 => "+i64",
+        }
+    }
+
+    /// Bytes of one.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::U32 => 4,
+            Self::I64 => 8,
+        }
+    }
+}
+
 /// Which lanes of a kernel compute what in a lookup; the order of summation is the same in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LookupPlan {

@@ -12,8 +12,8 @@ use qembed::gpu::{
 use qembed::shader::{self, Access, CountsWords, TableUniform};
 use qembed::wgpu::{self, BufferUsages, ComputePass};
 use qembed::{
-    Bits, Format, LookupPlan, LookupSpec, Method, Output, PackedTable, Pooling, QuantizeSpec,
-    Session, Weighting,
+    Bits, Format, IndexType, LookupPlan, LookupSpec, Method, Output, PackedTable, Pooling,
+    QuantizeSpec, Session, Weighting,
 };
 
 const Q4: Format = Format::affine(Bits::B4);
@@ -92,7 +92,7 @@ impl Bare {
         spec: LookupSpec,
         (packed, inputs): (&PackedTable, &Inputs),
     ) -> Self {
-        let variant = shader::lookup(&spec, LookupPlan::Columns);
+        let variant = shader::lookup(&spec, LookupPlan::Columns, IndexType::U32);
         let uniform = TableUniform {
             rows: packed.rows(),
             dim: packed.dim(),

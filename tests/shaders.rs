@@ -11,9 +11,11 @@ use naga::{
     AddressSpace, BinaryOperator, Expression, MathFunction, Module, ScalarKind, ShaderStage,
 };
 use qembed::shader::{
-    self, Access, CapacityUniform, CountsWords, LookupPlan, PreparedWords, Promise,
-    RowRangeUniform, SortUniform, TableUniform, Variant, WorkUniform,
+    self, Access, BatchedUniform, CapacityUniform, CountsWords, FeatureWords, IndexType,
+    LookupPlan, PreparedWords, Promise, RowRangeUniform, SortUniform, TableUniform, Variant,
+    WorkUniform,
 };
+use qembed::{Bits, Float, Format, Params, Pooling};
 
 /// Parses, validates with no capability at all, and resolves the overrides.
 fn try_resolve(variant: &Variant) -> Result<(Module, ModuleInfo), String> {
@@ -302,6 +304,7 @@ fn structs_are_laid_out_as_in_rust() {
             assert_struct(&variant, name, size, members);
         }
     }
+    assert_batched_structs();
     let sort = [
         ("count", offset_of!(SortUniform, count)),
         ("rows", offset_of!(SortUniform, rows)),
@@ -310,6 +313,65 @@ fn structs_are_laid_out_as_in_rust() {
     ];
     for variant in sort_kernels() {
         assert_struct(&variant, "Sort", size_of::<SortUniform>(), &sort);
+    }
+}
+
+fn assert_batched_structs() {
+    let batch = [
+        ("features", offset_of!(BatchedUniform, features)),
+        ("bags", offset_of!(BatchedUniform, bags)),
+        ("indices", offset_of!(BatchedUniform, indices)),
+        ("pad", offset_of!(BatchedUniform, pad)),
+    ];
+    let feature = [
+        ("rows", offset_of!(FeatureWords, rows)),
+        ("dim", offset_of!(FeatureWords, dim)),
+        ("row_words", offset_of!(FeatureWords, row_words)),
+        ("zero", offset_of!(FeatureWords, zero)),
+        ("blocks", offset_of!(FeatureWords, blocks)),
+        ("id_bits", offset_of!(FeatureWords, id_bits)),
+        ("first_word", offset_of!(FeatureWords, first_word)),
+        ("first_codebook", offset_of!(FeatureWords, first_codebook)),
+        ("first_remap", offset_of!(FeatureWords, first_remap)),
+        ("remap_len", offset_of!(FeatureWords, remap_len)),
+        ("kind", offset_of!(FeatureWords, kind)),
+        ("bits", offset_of!(FeatureWords, bits)),
+        ("header_words", offset_of!(FeatureWords, header_words)),
+        ("is_half", offset_of!(FeatureWords, is_half)),
+        ("pooling", offset_of!(FeatureWords, pooling)),
+        ("tile", offset_of!(FeatureWords, tile)),
+        ("first_group", offset_of!(FeatureWords, first_group)),
+        ("output_first", offset_of!(FeatureWords, output_first)),
+        ("output_stride", offset_of!(FeatureWords, output_stride)),
+        ("pad", offset_of!(FeatureWords, pad)),
+    ];
+    for variant in shader::all().filter(|variant| variant.entry_point == "batched") {
+        assert_struct(&variant, "Batch", size_of::<BatchedUniform>(), &batch);
+        assert_struct(&variant, "Feature", size_of::<FeatureWords>(), &feature);
+        // What a word of a feature means is the same on both sides.
+        for (format, kind) in [
+            (Format::affine(Bits::B4), "KIND_AFFINE"),
+            (
+                Format::Symmetric {
+                    bits: Bits::B4,
+                    params: Params::F16,
+                },
+                "KIND_SYMMETRIC",
+            ),
+            (Format::Codebook { bits: Bits::B4 }, "KIND_CODEBOOK"),
+            (Format::Blocks { bits: Bits::B4 }, "KIND_BLOCKS"),
+            (Format::Float(Float::F32), "KIND_FLOAT"),
+        ] {
+            let words = FeatureWords::of(format, 1, Pooling::Sum);
+            assert_constant(&variant, kind, words.kind);
+        }
+        for (pooling, name) in [
+            (Pooling::Mean, "POOLING_MEAN"),
+            (Pooling::Max, "POOLING_MAX"),
+        ] {
+            let words = FeatureWords::of(Format::affine(Bits::B4), 1, pooling);
+            assert_constant(&variant, name, words.pooling);
+        }
     }
 }
 
@@ -482,7 +544,7 @@ fn variants_that_promise_bits_do_their_arithmetic_in_exact() {
 fn planted_arithmetic_is_caught() {
     let gather = qembed::LookupSpec::all().nth(2).unwrap();
     assert_eq!(gather.label(), "lookup.q2h16.none.weighted.f32");
-    let sound = shader::lookup(&gather, LookupPlan::Columns);
+    let sound = shader::lookup(&gather, LookupPlan::Columns, IndexType::U32);
     for (original, planted, caught) in [
         ("return values;", "return values * 2.0;", "product"),
         ("return values;", "return values + 1.0;", "sum"),
@@ -533,7 +595,7 @@ fn the_walker_tells_bits_from_bounds() {
     let sum = qembed::LookupSpec::all()
         .find(|spec| spec.pooling == qembed::Pooling::Sum)
         .unwrap();
-    let variant = shader::lookup(&sum, LookupPlan::Columns);
+    let variant = shader::lookup(&sum, LookupPlan::Columns, IndexType::U32);
     assert_eq!(variant.promise, Promise::Bound);
     let (module, info) = resolve(&variant);
     assert!(!violations(&module, &info, entry_point(&module, &variant)).is_empty());

@@ -231,6 +231,10 @@ impl Kernels {
         &self.inner.limits
     }
 
+    pub(super) fn tuning(&self) -> Tuning {
+        self.inner.tuning
+    }
+
     pub(super) fn training_workgroup(&self) -> u32 {
         self.inner.training_workgroup
     }

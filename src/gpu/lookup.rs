@@ -12,13 +12,14 @@ use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
 use super::tuning::{BatchShape, Tuning};
 use crate::shader::{self, CapacityUniform, CountsWords, PreparedWords, lookup_lanes_per_two_rows};
-use crate::{Error, LookupPlan, LookupSpec, LookupStatus, Pooling, Result, Weighting};
+use crate::{Error, IndexType, LookupPlan, LookupSpec, LookupStatus, Pooling, Result, Weighting};
 
 /// A compiled lookup kernel; see [`Kernels::lookup`].
 #[derive(Clone, Debug)]
 pub struct Lookup {
     kernels: Kernels,
     spec: LookupSpec,
+    index: IndexType,
     tuning: Tuning,
     /// The plan of most batches, compiled.
     usual: (LookupPlan, Arc<Pipeline>),
@@ -50,9 +51,9 @@ pub enum Counts<'a> {
 pub struct LookupArgs<'a> {
     /// How many bags and indices.
     pub counts: Counts<'a>,
-    /// `[indices]` u32.
+    /// `[indices]` u32, or i64 ([`Lookup::reading`]).
     pub indices: Option<wgpu::BufferBinding<'a>>,
-    /// `[bags + 1]` u32; `None` for a gather.
+    /// `[bags + 1]` of the same type; `None` for a gather.
     pub offsets: Option<wgpu::BufferBinding<'a>>,
     /// `[indices]` f32; `None` where the spec is unweighted.
     pub weights: Option<wgpu::BufferBinding<'a>>,
@@ -70,6 +71,10 @@ pub struct BoundLookup {
 }
 
 impl BoundLookup {
+    pub(super) fn of(dispatches: Vec<Dispatch>) -> Self {
+        Self { dispatches }
+    }
+
     /// Records the lookup into the caller's pass: one dispatch, two where counts are on the device,
     /// none where there is no output. Sets the pipeline and bind group 0.
     ///
@@ -97,14 +102,34 @@ struct Planned {
 
 impl Lookup {
     pub(super) fn new(kernels: Kernels, spec: LookupSpec, tuning: Tuning) -> Result<Self> {
+        Self::of_type(kernels, (spec, IndexType::U32), tuning)
+    }
+
+    fn of_type(
+        kernels: Kernels,
+        (spec, index): (LookupSpec, IndexType),
+        tuning: Tuning,
+    ) -> Result<Self> {
         let plan = tuning.usual(&spec);
-        let pipeline = kernels.pipeline(&shader::lookup(&spec, plan))?;
+        let pipeline = kernels.pipeline(&shader::lookup(&spec, plan, index))?;
         Ok(Self {
             kernels,
             spec,
+            index,
             tuning,
             usual: (plan, pipeline),
         })
+    }
+
+    /// The same lookup for indices and offsets of a type; those of [`Kernels::lookup`] are u32.
+    ///
+    /// # Errors
+    /// [`Error::Device`], [`Error::DeviceLost`].
+    ///
+    /// # Cost
+    /// Compiles the kernel at the first call for it.
+    pub fn reading(&self, index: IndexType) -> Result<Self> {
+        Self::of_type(self.kernels.clone(), (self.spec, index), self.tuning)
     }
 
     /// What it computes.
@@ -244,7 +269,9 @@ impl Lookup {
         Ok(Planned {
             pipeline: match plan == *usual {
                 true => pipeline.clone(),
-                false => self.kernels.pipeline(&shader::lookup(&self.spec, plan))?,
+                false => self
+                    .kernels
+                    .pipeline(&shader::lookup(&self.spec, plan, self.index))?,
             },
             lanes_per_two_rows: lookup_lanes_per_two_rows(dim, self.spec.output, plan),
         })
@@ -261,7 +288,8 @@ impl Lookup {
         let device = self.kernels.device();
         let limits = self.kernels.limits();
         let counts = Range::own("counts", counts, 0, size_of::<CountsWords>() as u64);
-        let words = |name, binding, words| read_range(name, binding, 4 * words, &counts, limits);
+        let read = |name, binding, bytes| read_range(name, binding, bytes, &counts, limits);
+        let index_bytes = self.index.bytes();
         let output_bytes = self.output_rows(extent) * self.row_output_bytes(table);
         let mut scratch = None;
         let clear = bytemuck::bytes_of(&LookupStatus::CLEAR);
@@ -270,9 +298,21 @@ impl Lookup {
         let mut ranges = vec![
             table.uniform_range(),
             table.rows_range(),
-            words("indices", args.indices.as_ref(), extent.indices)?,
-            words("offsets", args.offsets.as_ref(), self.offsets_len(extent))?,
-            words("weights", args.weights.as_ref(), self.weights_len(extent))?,
+            read(
+                "indices",
+                args.indices.as_ref(),
+                index_bytes * extent.indices,
+            )?,
+            read(
+                "offsets",
+                args.offsets.as_ref(),
+                index_bytes * self.offsets_len(extent),
+            )?,
+            read(
+                "weights",
+                args.weights.as_ref(),
+                4 * self.weights_len(extent),
+            )?,
             Range::storage("output", output, output_bytes, limits)?,
             status,
             counts.clone(),
@@ -284,29 +324,30 @@ impl Lookup {
     /// What the ranges hold where the counts come from the device: at least one row of output.
     fn capacity(&self, table: &Table, args: &LookupArgs<'_>) -> Result<Extent> {
         let most = max_binding_bytes(self.kernels.limits());
-        let words = |name, binding: &Option<wgpu::BufferBinding<'_>>, least: u64| {
+        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes: u64, least: u64| {
             let binding = binding.as_ref().ok_or_else(|| missing(name))?;
             let got_bytes = range_bytes(name, binding)?;
-            match got_bytes.min(most) / 4 {
-                words if words >= least => Ok(words),
+            match got_bytes.min(most) / bytes {
+                held if held >= least => Ok(held),
                 _ => Err(Error::BufferTooSmall {
                     argument: name,
-                    needed_bytes: 4 * least,
+                    needed_bytes: bytes * least,
                     got_bytes,
                 }),
             }
         };
-        let mut indices = words("indices", &args.indices, 1)?;
+        let index_bytes = self.index.bytes();
+        let mut indices = held("indices", &args.indices, index_bytes, 1)?;
         if self.spec.weighting == Weighting::Weighted {
-            indices = indices.min(words("weights", &args.weights, 1)?);
+            indices = indices.min(held("weights", &args.weights, 4, 1)?);
         }
         let row_bytes = self.row_output_bytes(table);
-        let output_rows = 4 * words("output", &args.output, row_bytes.div_ceil(4))? / row_bytes;
+        let output_rows = 4 * held("output", &args.output, 4, row_bytes.div_ceil(4))? / row_bytes;
         if self.spec.pooling == Pooling::None {
             let indices = indices.min(output_rows);
             return Ok(Extent { bags: 0, indices });
         }
-        let bags = (words("offsets", &args.offsets, 2)? - 1).min(output_rows);
+        let bags = (held("offsets", &args.offsets, index_bytes, 2)? - 1).min(output_rows);
         Ok(Extent { bags, indices })
     }
 

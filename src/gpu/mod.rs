@@ -2,8 +2,10 @@
 //!
 //! Nothing here submits, waits or reads back; `bind` checks everything, `record` cannot fail.
 
+mod arena;
 mod arguments;
 mod batch;
+mod batched;
 mod chain;
 mod dequantize;
 mod kernels;
@@ -19,9 +21,11 @@ mod update;
 mod weigh;
 mod write_rows;
 
+pub use arena::{Arena, ArenaBlocks, ArenaRemap, ArenaTable};
 #[cfg(feature = "session")]
 pub(crate) use arguments::max_binding_bytes;
 pub use batch::{BatchArgs, BatchSpec, UpdateBuffers};
+pub use batched::{BatchedLookup, BatchedSpec};
 pub use dequantize::{BoundDequantize, Dequantize, DequantizeArgs};
 pub use kernels::{Kernels, KernelsOptions};
 pub use learn::{Learn, LearnArgs, LearnBuffers, LearnSpec};

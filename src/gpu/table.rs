@@ -70,14 +70,18 @@ impl TableDesc {
     }
 
     /// Bytes of the codebooks of `blocks` blocks, and of the rows' block ids.
-    fn blocks_bytes(&self, bits: Bits, blocks: u32) -> u64 {
+    pub(super) fn blocks_bytes(&self, bits: Bits, blocks: u32) -> u64 {
         let codebooks = u64::from(blocks) * u64::from(codebook_words(bits));
         4 * (codebooks + id_words(self.rows, id_bits(blocks)) as u64)
     }
 
-    fn check(&self, limits: &wgpu::Limits) -> Result<()> {
+    pub(super) fn check_shape(&self) -> Result<()> {
         check_dim(self.dim as usize)?;
-        self.format.check()?;
+        self.format.check()
+    }
+
+    fn check(&self, limits: &wgpu::Limits) -> Result<()> {
+        self.check_shape()?;
         check_binding_size("table", self.bytes(), limits)
     }
 }

@@ -1,5 +1,6 @@
 //! Which plan a lookup takes. Answers do not depend on it, time does.
 
+use crate::shader::BatchedPlan;
 use crate::{LookupPlan, LookupSpec, Output};
 
 /// What was found to be fast on a kind of device.
@@ -64,6 +65,23 @@ impl Tuning {
                 _ => u64::MAX,
             },
             by: Decisive::Mean,
+        }
+    }
+
+    /// How the lookups of a batch share out columns.
+    pub(super) fn batched_plan(&self) -> BatchedPlan {
+        match self.wide {
+            LookupPlan::Tiles32 | LookupPlan::Tiles64 => BatchedPlan::Tiles,
+            LookupPlan::Columns | LookupPlan::Split => BatchedPlan::Columns,
+        }
+    }
+
+    /// Columns that a lane pools of a feature of so many.
+    pub(super) fn batched_tile(&self, dim: u32) -> u32 {
+        match (self.batched_plan(), self.wide) {
+            (BatchedPlan::Columns, _) => 4,
+            (BatchedPlan::Tiles, LookupPlan::Tiles64) if dim > 32 => 64,
+            (BatchedPlan::Tiles, _) => 32,
         }
     }
 

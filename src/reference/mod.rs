@@ -4,6 +4,7 @@
 //! GPU kernels and CPU engines are tested against it, and it is tested against hand-computed
 //! literals and PyTorch's own output (`docs/testing.md`).
 
+mod batched;
 mod dequantize;
 pub mod exact;
 mod lookup;
@@ -12,6 +13,7 @@ mod sort;
 mod steps;
 mod update;
 
+pub use batched::{Batched, BatchedArgs, batched};
 pub use dequantize::{dequantize, row_value};
 pub use lookup::{LookupArgs, Pooled, lookup};
 pub use quantize::{RowProblem, quantize_row};

@@ -12,11 +12,13 @@ macro_rules! module {
     };
 }
 
+mod batched;
 mod quantize;
 mod sort;
 mod update;
 mod variants;
 
+pub use batched::{BatchedKernel, BatchedPlan, BatchedUniform, FeatureWords, Parts, batched};
 pub use quantize::{quantize, quantize_rows_per_group};
 pub use sort::{
     SORT_DIGIT_BITS, SORT_FEW_TILES, SORT_TILE, SORT_WORKGROUP, sort_count, sort_emit, sort_mark,
@@ -62,7 +64,7 @@ pub struct Binding {
     pub access: Access,
 }
 
-pub use crate::spec::{LookupPlan, Promise};
+pub use crate::spec::{IndexType, LookupPlan, Promise};
 use crate::{Method, Search};
 
 /// One kernel, specialised.

@@ -8,7 +8,7 @@ use crate::{Bits, Format, Method, QuantizeSpec};
 /// The modules of an affine method: what they share, then its own fragments.
 macro_rules! affine {
     ($($file:literal),+) => {
-        module!("table.wgsl", "format.wgsl", "exact.wgsl", "quantize.wgsl", "grid.wgsl", "quantize_grid.wgsl", $($file),+)
+        module!("dispatch.wgsl", "table.wgsl", "format.wgsl", "exact.wgsl", "quantize.wgsl", "grid.wgsl", "quantize_grid.wgsl", $($file),+)
     };
 }
 
@@ -29,6 +29,7 @@ const LSQ: &str = affine!(
     "quantize_lsq.wgsl"
 );
 const KMEANS: &str = module!(
+    "dispatch.wgsl",
     "table.wgsl",
     "format.wgsl",
     "exact.wgsl",
@@ -37,6 +38,7 @@ const KMEANS: &str = module!(
 );
 
 const ABSMAX: &str = module!(
+    "dispatch.wgsl",
     "table.wgsl",
     "format.wgsl",
     "exact.wgsl",
@@ -46,6 +48,7 @@ const ABSMAX: &str = module!(
 );
 
 const CAST: &str = module!(
+    "dispatch.wgsl",
     "table.wgsl",
     "format.wgsl",
     "exact.wgsl",

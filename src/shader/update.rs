@@ -110,13 +110,25 @@ pub const TEAM: u32 = 4;
 
 macro_rules! training_module {
     ($($file:literal),+) => {
-        module!("table.wgsl", "format.wgsl", "exact.wgsl", "philox.wgsl", "batch.wgsl", "decode.wgsl", "decode_codes.wgsl", "team.wgsl",
+        module!("dispatch.wgsl", "table.wgsl", "format.wgsl", "exact.wgsl", "philox.wgsl", "batch.wgsl", "decode.wgsl", "codes.wgsl", "decode_codes.wgsl", "team.wgsl",
             "optimizer.wgsl", "passes.wgsl", "segments.wgsl", "rounding.wgsl", "store.wgsl", $($file),+)
     };
 }
 
-const LOCATE: &str = module!("table.wgsl", "exact.wgsl", "batch.wgsl", "locate.wgsl");
-const ACCUMULATE: &str = module!("table.wgsl", "exact.wgsl", "batch.wgsl", "accumulate.wgsl");
+const LOCATE: &str = module!(
+    "dispatch.wgsl",
+    "table.wgsl",
+    "exact.wgsl",
+    "batch.wgsl",
+    "locate.wgsl"
+);
+const ACCUMULATE: &str = module!(
+    "dispatch.wgsl",
+    "table.wgsl",
+    "exact.wgsl",
+    "batch.wgsl",
+    "accumulate.wgsl"
+);
 const AFFINE: &str = training_module!(
     "grid.wgsl",
     "decode_affine.wgsl",
@@ -153,22 +165,26 @@ const LEARN: &str = training_module!(
     "learn_table.wgsl"
 );
 const WEIGH_AFFINE: &str = module!(
+    "dispatch.wgsl",
     "table.wgsl",
     "format.wgsl",
     "exact.wgsl",
     "batch.wgsl",
     "decode.wgsl",
+    "codes.wgsl",
     "decode_codes.wgsl",
     "decode_affine.wgsl",
     "team.wgsl",
     "weigh.wgsl"
 );
 const WEIGH_SYMMETRIC: &str = module!(
+    "dispatch.wgsl",
     "table.wgsl",
     "format.wgsl",
     "exact.wgsl",
     "batch.wgsl",
     "decode.wgsl",
+    "codes.wgsl",
     "decode_codes.wgsl",
     "decode_symmetric.wgsl",
     "team.wgsl",

@@ -2,17 +2,19 @@
 //! knows constants, bindings and labels.
 
 use super::{Access, Binding, Promise, Variant, WORKGROUP};
-use crate::{Float, Format, LookupPlan, LookupSpec, Output, Params, Pooling, Weighting};
+use crate::{
+    Bits, Float, Format, IndexType, LookupPlan, LookupSpec, Output, Params, Pooling, Weighting,
+};
 
 /// The modules of a lookup, one for every way to decode.
 macro_rules! by_decoding {
     ($($file:literal),+) => {
         Sources {
-            affine: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_affine.wgsl", $($file),+),
-            symmetric: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_symmetric.wgsl", $($file),+),
-            codebook: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_codebook.wgsl", $($file),+),
-            blocks: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_codes.wgsl", "decode_blocks.wgsl", $($file),+),
-            float: module!("table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "decode_float.wgsl", $($file),+),
+            affine: module!("dispatch.wgsl", "table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "codes.wgsl", "decode_codes.wgsl", "decode_affine.wgsl", $($file),+),
+            symmetric: module!("dispatch.wgsl", "table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "codes.wgsl", "decode_codes.wgsl", "decode_symmetric.wgsl", $($file),+),
+            codebook: module!("dispatch.wgsl", "table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "codes.wgsl", "decode_codes.wgsl", "centroids.wgsl", "decode_codebook.wgsl", $($file),+),
+            blocks: module!("dispatch.wgsl", "table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "codes.wgsl", "decode_codes.wgsl", "centroids.wgsl", "blocks.wgsl", "decode_blocks.wgsl", $($file),+),
+            float: module!("dispatch.wgsl", "table.wgsl", "format.wgsl", "exact.wgsl", "decode.wgsl", "floats.wgsl", "decode_float.wgsl", $($file),+),
         }
     };
 }
@@ -40,39 +42,50 @@ impl Sources {
 
 const GATHER: Sources = by_decoding!(
     "lookup.wgsl",
+    "lookup_table.wgsl",
     "lookup_columns.wgsl",
     "lookup_weights.wgsl",
     "lookup_gather.wgsl"
 );
 const SUM: Sources = by_decoding!(
     "lookup.wgsl",
+    "lookup_table.wgsl",
     "lookup_columns.wgsl",
     "lookup_weights.wgsl",
     "lookup_bags.wgsl",
+    "lookup_mean.wgsl",
     "lookup_chunks.wgsl",
     "lookup_sum.wgsl",
-    "lookup_walk.wgsl"
+    "lookup_walk.wgsl",
+    "lookup_columns_sum.wgsl"
 );
 const SUM_TILES: Sources = by_decoding!(
     "lookup.wgsl",
+    "lookup_table.wgsl",
     "lookup_weights.wgsl",
     "lookup_bags.wgsl",
+    "lookup_mean.wgsl",
     "lookup_chunks.wgsl",
+    "lookup_tile.wgsl",
     "lookup_tiles.wgsl"
 );
 const SUM_SPLIT: Sources = by_decoding!(
     "lookup.wgsl",
+    "lookup_table.wgsl",
     "lookup_weights.wgsl",
     "lookup_bags.wgsl",
+    "lookup_mean.wgsl",
     "lookup_chunks.wgsl",
     "lookup_sum.wgsl",
     "lookup_split.wgsl"
 );
 const MAX: Sources = by_decoding!(
     "lookup.wgsl",
+    "lookup_table.wgsl",
     "lookup_columns.wgsl",
     "lookup_bags.wgsl",
-    "lookup_max.wgsl"
+    "lookup_max.wgsl",
+    "lookup_columns_max.wgsl"
 );
 const DEQUANTIZE: Sources = by_decoding!("dequantize.wgsl");
 const COUNTS: &str = module!("counts.wgsl");
@@ -165,7 +178,7 @@ const PREPARE_BINDINGS: &[Binding] = &[
 
 /// The lookup kernel of a spec that [`LookupSpec::check`] accepts, by a plan that fits it ([`LookupPlan::fits`]); by
 /// [`LookupPlan::Columns`] where the pooling knows no other.
-pub fn lookup(spec: &LookupSpec, plan: LookupPlan) -> Variant {
+pub fn lookup(spec: &LookupSpec, plan: LookupPlan, index: IndexType) -> Variant {
     let blocks = matches!(spec.format, Format::Blocks { .. });
     let (sources, suffix) = match (spec.pooling, plan) {
         (Pooling::None, _) => (GATHER, ""),
@@ -186,6 +199,7 @@ pub fn lookup(spec: &LookupSpec, plan: LookupPlan) -> Variant {
     };
     let mut constants = format_constants(spec.format);
     constants.push(("OUTPUT_F16", flag(spec.output == Output::F16)));
+    constants.push(("INDEX_I64", flag(index == IndexType::I64)));
     if spec.pooling != Pooling::Max {
         constants.push(("WEIGHTED", flag(spec.weighting == Weighting::Weighted)));
     }
@@ -198,7 +212,7 @@ pub fn lookup(spec: &LookupSpec, plan: LookupPlan) -> Variant {
         }
     }
     Variant {
-        label: format!("{}{suffix}", spec.label()),
+        label: format!("{}{suffix}{}", spec.label(), index.suffix()),
         source: sources.of(spec.format),
         entry_point: "lookup",
         constants,
@@ -242,7 +256,15 @@ pub fn all() -> impl Iterator<Item = Variant> {
     let lookups = LookupSpec::all().flat_map(|spec| {
         let plans = LookupPlan::ALL.into_iter();
         let plans = plans.filter(move |plan| plan.fits(&spec));
-        plans.map(move |plan| lookup(&spec, plan))
+        // What reads i64 is the same in every format.
+        let index_types = IndexType::ALL.into_iter().filter(move |index| {
+            *index == IndexType::U32 || spec.format == Format::affine(Bits::B4)
+        });
+        plans.flat_map(move |plan| {
+            index_types
+                .clone()
+                .map(move |index| lookup(&spec, plan, index))
+        })
     });
     let quantizes = Format::all().flat_map(super::quantize::all);
     let dequantizes = Format::all().map(dequantize);
@@ -250,6 +272,7 @@ pub fn all() -> impl Iterator<Item = Variant> {
         .chain(quantizes)
         .chain(dequantizes)
         .chain([prepare()])
+        .chain(super::batched::all())
         .chain(super::sort::all())
         .chain(super::update::all())
 }

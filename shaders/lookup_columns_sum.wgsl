@@ -1,0 +1,5 @@
+// Sums and means by columns.
+
+fn output_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
+    return sum_columns(bag, column, leads);
+}

@@ -1,0 +1,3 @@
+// Whether a sum is divided by the number of indices in its bag.
+
+override MEAN: bool;

@@ -1,0 +1,316 @@
+//! Many tables at once: what a batch is, checked in one place for the reference and for every device.
+
+use crate::spec::check_weighting;
+use crate::{Error, LookupStatus, OutOfRange, Output, PackedTable, Pooling, Result, Weighting};
+
+/// A table of a batch on the host, and which of its rows an index stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchedTable<'a> {
+    /// The rows.
+    pub rows: &'a PackedTable,
+    /// For every index the row that it stands for, or [`PRUNED`]; `None` where indices are rows.
+    ///
+    /// Source: the `index_remapping` of FBGEMM's inference TBE.
+    pub remap: Option<&'a [i32]>,
+}
+
+/// The remap's entry of an index whose row was pruned: it contributes nothing, is no fault, and stays in the divisor of
+/// a mean.
+pub const PRUNED: i32 = -1;
+
+/// One feature of a batch: a table, and how its bags are pooled. Features may share a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Feature {
+    /// Number of the table among those of the batch.
+    pub table: usize,
+    /// How its bags are pooled; not [`Pooling::None`].
+    pub pooling: Pooling,
+}
+
+/// Where a feature's rows go in the output, in elements.
+///
+/// The row of bag `b` begins at `first + b * stride`.
+/// What two places share holds a row of either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Where the row of the feature's first bag begins.
+    pub first: u32,
+    /// From one bag's row to the next's, at least the table's dim.
+    pub stride: u32,
+}
+
+/// Arguments of [`crate::Session::batched`] and [`crate::cpu::batched`].
+#[derive(Clone, Copy, Debug)]
+pub struct BatchedRequest<'a> {
+    /// What is looked up.
+    pub features: &'a [Feature],
+    /// Where each feature's rows go; `None` for `[bags, sum of dims]`, feature beside feature.
+    pub places: Option<&'a [Place]>,
+    /// Rows to look up, or entries of a remap.
+    pub indices: &'a [u32],
+    /// Where bags begin: `features * bags + 1` entries, all bags of a feature before those of the next.
+    pub offsets: &'a [u32],
+    /// One weight for every index.
+    pub weights: Option<&'a [f32]>,
+    /// Type of the output.
+    pub output: Output,
+    /// What bad indices and bad bags do.
+    pub out_of_range: OutOfRange,
+}
+
+impl BatchedRequest<'_> {
+    /// Whether it has weights.
+    pub(crate) fn weighting(&self) -> Weighting {
+        match self.weights {
+            Some(_) => Weighting::Weighted,
+            None => Weighting::Unweighted,
+        }
+    }
+}
+
+/// What a batch asks of each feature, found good.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Placed {
+    pub(crate) places: Vec<Place>,
+    pub(crate) dims: Vec<u32>,
+}
+
+impl Placed {
+    /// Checks features and places against the dims of the tables.
+    pub(crate) fn new(
+        dims: &[u32],
+        features: &[Feature],
+        places: Option<&[Place]>,
+        (weighting, output): (Weighting, Output),
+    ) -> Result<Self> {
+        check_features(dims.len(), features, weighting)?;
+        let dims: Vec<_> = features.iter().map(|feature| dims[feature.table]).collect();
+        let places = match places {
+            None => beside_each_other(&dims)?,
+            Some(places) => places.to_vec(),
+        };
+        if places.len() != dims.len() {
+            return Err(Error::Shape {
+                argument: "places",
+                needed: format!("{}, one for every feature", dims.len()),
+                got: places.len().to_string(),
+            });
+        }
+        for (number, (place, dim)) in places.iter().zip(&dims).enumerate() {
+            check_place(number, place, *dim, output)?;
+        }
+        Ok(Self { places, dims })
+    }
+
+    /// Elements of an output that holds so many bags of every feature.
+    pub(crate) fn elements(&self, bags: u64) -> u64 {
+        let ends = self.places.iter().zip(&self.dims).map(|(place, dim)| {
+            let last = bags.saturating_sub(1) * u64::from(place.stride);
+            u64::from(place.first) + last + u64::from(*dim)
+        });
+        match bags {
+            0 => 0,
+            _ => ends.max().unwrap_or(0),
+        }
+    }
+}
+
+impl Placed {
+    /// Bags that so many elements of output hold, every feature's row of the last one whole.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn bags(&self, elements: u64) -> u64 {
+        let held = self.places.iter().zip(&self.dims).map(|(place, dim)| {
+            let first = u64::from(place.first) + u64::from(*dim);
+            match elements.checked_sub(first) {
+                Some(rest) => rest / u64::from(place.stride) + 1,
+                None => 0,
+            }
+        });
+        held.min().unwrap_or(0)
+    }
+}
+
+fn check_features(tables: usize, features: &[Feature], weighting: Weighting) -> Result<()> {
+    for (number, feature) in features.iter().enumerate() {
+        if feature.table >= tables {
+            return Err(Error::Shape {
+                argument: "features",
+                needed: format!(
+                    "tables 0 to {} (the batch has {tables})",
+                    tables.saturating_sub(1)
+                ),
+                got: format!("table {} in feature {number}", feature.table),
+            });
+        }
+        if feature.pooling == Pooling::None {
+            return Err(Error::Unsupported {
+                what: format!("a gather in a batch (feature {number})"),
+                instead: "give every index a bag of its own, or look it up in one table",
+            });
+        }
+        check_weighting(feature.pooling, weighting)?;
+    }
+    Ok(())
+}
+
+/// Places in rows of `[bags, sum of dims]`.
+fn beside_each_other(dims: &[u32]) -> Result<Vec<Place>> {
+    let stride = dims.iter().try_fold(0u32, |sum, dim| sum.checked_add(*dim));
+    let stride = stride.ok_or_else(|| Error::Shape {
+        argument: "features",
+        needed: format!("dims whose sum is at most {}", u32::MAX),
+        got: format!("{} features", dims.len()),
+    })?;
+    let mut first = 0;
+    let places = dims.iter().map(|dim| {
+        let place = Place { first, stride };
+        first += dim;
+        place
+    });
+    Ok(places.collect())
+}
+
+/// Refuses rows that run into each other, and f16 rows that share words with others.
+fn check_place(number: usize, place: &Place, dim: u32, output: Output) -> Result<()> {
+    if place.stride < dim {
+        return Err(Error::Shape {
+            argument: "places",
+            needed: format!("a stride of at least {dim}, the dim of feature {number}"),
+            got: place.stride.to_string(),
+        });
+    }
+    let is_even = [dim, place.first, place.stride]
+        .iter()
+        .all(|x| x.is_multiple_of(2));
+    if output == Output::F16 && !is_even {
+        return Err(Error::Shape {
+            argument: "places",
+            needed: format!(
+                "an even dim, first and stride for f16 (feature {number}), so that rows share no word"
+            ),
+            got: format!("dim {dim}, first {}, stride {}", place.first, place.stride),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a remap with an entry that is neither a row nor [`PRUNED`], and an empty one.
+pub(crate) fn check_remap(table: usize, remap: &[i32], rows: u32) -> Result<()> {
+    if remap.is_empty() {
+        return Err(Error::Shape {
+            argument: "remap",
+            needed: format!("at least one entry (table {table}); None where indices are rows"),
+            got: "none".into(),
+        });
+    }
+    if u32::try_from(remap.len()).is_err() {
+        return Err(Error::Shape {
+            argument: "remap",
+            needed: format!("at most {} entries (table {table})", u32::MAX),
+            got: remap.len().to_string(),
+        });
+    }
+    let is_good = |entry: i32| entry == PRUNED || u32::try_from(entry).is_ok_and(|row| row < rows);
+    match remap.iter().position(|entry| !is_good(*entry)) {
+        None => Ok(()),
+        Some(index) => Err(Error::Remap {
+            table,
+            index,
+            entry: remap[index],
+            rows,
+        }),
+    }
+}
+
+/// Checks lengths; gives the bags of a feature.
+pub(crate) fn check_lengths(
+    features: usize,
+    indices: usize,
+    offsets: &[u32],
+    weights: Option<&[f32]>,
+) -> Result<usize> {
+    if let Some(weights) = weights
+        && weights.len() != indices
+    {
+        return Err(Error::Shape {
+            argument: "weights",
+            needed: format!("{indices}, one for every index"),
+            got: weights.len().to_string(),
+        });
+    }
+    for (argument, len) in [("indices", indices), ("offsets", offsets.len())] {
+        if u32::try_from(len).is_err() {
+            return Err(Error::Shape {
+                argument,
+                needed: format!("at most {} entries", u32::MAX),
+                got: len.to_string(),
+            });
+        }
+    }
+    let bags = offsets.len().checked_sub(1);
+    match bags {
+        Some(bags) if features == 0 && bags == 0 => Ok(0),
+        Some(bags) if features > 0 && bags.is_multiple_of(features) => Ok(bags / features),
+        _ => Err(Error::Shape {
+            argument: "offsets",
+            needed: format!("bags + 1 entries, the bags a multiple of the {features} features"),
+            got: format!("{} entries", offsets.len()),
+        }),
+    }
+}
+
+/// Refuses offsets that leave indices before the first bag or after the last.
+pub(crate) fn check_ends(request: &BatchedRequest<'_>) -> Result<()> {
+    let indices = request.indices.len();
+    let last = request.offsets.len().saturating_sub(2);
+    match request.offsets {
+        [0, .., end] if *end as usize == indices => Ok(()),
+        [0] if indices == 0 => Ok(()),
+        [0, ..] => Err(bad_bag(request, last)),
+        _ => Err(bad_bag(request, 0)),
+    }
+}
+
+fn bad_bag(request: &BatchedRequest<'_>, bag: usize) -> Error {
+    let offset = |at: usize| request.offsets[at.min(request.offsets.len() - 1)];
+    Error::Offsets {
+        bag,
+        begin: offset(bag),
+        end: offset(bag + 1),
+        indices: request.indices.len(),
+    }
+}
+
+/// Turns what was counted into an error. `known` is how many indices a table knows.
+pub(crate) fn refuse(
+    status: &LookupStatus,
+    request: &BatchedRequest<'_>,
+    known: impl Fn(usize) -> u32,
+) -> Result<()> {
+    if status.bad_bags > 0 {
+        let bag = status.first_bag as usize;
+        let (begin, end) = (request.offsets[bag], request.offsets[bag + 1]);
+        if begin > end || end as usize > request.indices.len() {
+            return Err(bad_bag(request, bag));
+        }
+        return Err(Error::Unsupported {
+            what: format!("bag {bag} with its {} indices", end - begin),
+            instead: "the driver ended its walk early; split the bag or use the CPU",
+        });
+    }
+    if status.bad_indices > 0 {
+        let position = status.first_position;
+        // No bag is bad, so offsets never decrease.
+        let bags_before = request
+            .offsets
+            .partition_point(|offset| *offset <= position);
+        let bags = (request.offsets.len() - 1) / request.features.len();
+        let feature = request.features[(bags_before - 1) / bags];
+        return Err(Error::IndexOutOfRange {
+            position: position as usize,
+            index: request.indices[position as usize],
+            rows: known(feature.table),
+        });
+    }
+    Ok(())
+}

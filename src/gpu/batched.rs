@@ -1,0 +1,322 @@
+//! Bags of many tables pooled at once.
+
+use std::sync::Arc;
+
+use super::arguments::{
+    Dispatch, Range, Work, max_binding_bytes, missing, range_bytes, read_range, status_range,
+};
+use super::kernels::Kernels;
+use super::lookup::{BoundLookup, Counts, LookupArgs};
+use super::pipeline::Pipeline;
+use super::scope::filled_buffer;
+use super::tuning::Tuning;
+use super::{Arena, ArenaTable};
+use crate::batched::Placed;
+use crate::format::id_bits;
+use crate::shader::{
+    self, BatchedKernel, BatchedUniform, CountsWords, FeatureWords, Parts, WORKGROUP,
+};
+use crate::{
+    Error, Feature, IndexType, LookupPlan, LookupStatus, Output, Place, Pooling, Result, Weighting,
+};
+
+/// Which batched lookup.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchedSpec<'a> {
+    /// What is looked up.
+    pub features: &'a [Feature],
+    /// Where each feature's rows go in the output; `None` for `[bags, sum of dims]`, feature beside feature.
+    pub places: Option<&'a [Place]>,
+    /// With or without weights.
+    pub weighting: Weighting,
+    /// Type of the output.
+    pub output: Output,
+    /// Type of indices and offsets.
+    pub index: IndexType,
+}
+
+/// A compiled lookup in many tables; see [`Kernels::batched`].
+#[derive(Clone, Debug)]
+pub struct BatchedLookup {
+    kernels: Kernels,
+    arena: Arena,
+    placed: Placed,
+    /// One for every feature; `first_group` depends on the bags.
+    words: Vec<FeatureWords>,
+    kernel: BatchedKernel,
+    pipeline: Arc<Pipeline>,
+}
+
+/// What the bound ranges hold.
+struct Extent {
+    /// Bags of a feature.
+    bags: u64,
+    indices: u64,
+}
+
+impl Kernels {
+    /// The lookup of a batch in the tables of an arena; compiled at the first call for what the batch needs, then cached.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an arena of other kernels, a feature that names a table that is not there, places of
+    /// another number than features, whose rows run into each other, or where f16 rows would share words;
+    /// [`Error::Unsupported`] for a gather and a weighted max; [`Error::Device`], [`Error::DeviceLost`].
+    pub fn batched(&self, arena: &Arena, spec: BatchedSpec<'_>) -> Result<BatchedLookup> {
+        BatchedLookup::new(self, arena, spec, self.tuning())
+    }
+
+    /// [`Kernels::batched`] by a plan of the caller's choice: to measure, and to verify.
+    ///
+    /// # Errors
+    /// Those of [`Kernels::batched`]; [`Error::Unsupported`] for [`LookupPlan::Split`].
+    pub fn batched_by(
+        &self,
+        arena: &Arena,
+        spec: BatchedSpec<'_>,
+        plan: LookupPlan,
+    ) -> Result<BatchedLookup> {
+        if plan == LookupPlan::Split {
+            return Err(Error::Unsupported {
+                what: "a batch whose bags are split".into(),
+                instead: "take another plan, or look long bags up in one table",
+            });
+        }
+        BatchedLookup::new(self, arena, spec, Tuning::fixed(plan))
+    }
+}
+
+impl BatchedLookup {
+    pub(super) fn new(
+        kernels: &Kernels,
+        arena: &Arena,
+        spec: BatchedSpec<'_>,
+        tuning: Tuning,
+    ) -> Result<Self> {
+        if !kernels.is(arena.kernels()) {
+            return Err(Error::Shape {
+                argument: "arena",
+                needed: "an arena made with these kernels or a clone of them".into(),
+                got: "one made with others".into(),
+            });
+        }
+        let tables = arena.tables();
+        let dims: Vec<_> = tables.iter().map(|table| table.desc.dim).collect();
+        let kind = (spec.weighting, spec.output);
+        let placed = Placed::new(&dims, spec.features, spec.places, kind)?;
+        let plan = tuning.batched_plan();
+        let words: Vec<_> = std::iter::zip(spec.features, &placed.places)
+            .map(|(feature, place)| {
+                let mut words = feature_words(&tables[feature.table], feature, place);
+                words.tile = match feature.pooling {
+                    Pooling::Max => 4,
+                    _ => tuning.batched_tile(words.dim),
+                };
+                words
+            })
+            .collect();
+        let kernel = BatchedKernel {
+            weighting: spec.weighting,
+            output: spec.output,
+            index: spec.index,
+            plan,
+            parts: words.iter().fold(Parts::default(), Parts::with),
+        };
+        Ok(Self {
+            kernels: kernels.clone(),
+            arena: arena.clone(),
+            placed,
+            words,
+            kernel,
+            pipeline: kernels.pipeline(&shader::batched(&kernel))?,
+        })
+    }
+
+    /// Number of features.
+    pub fn features(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Elements of an output that holds so many bags of every feature.
+    pub fn output_elements(&self, bags: u32) -> u64 {
+        self.placed.elements(bags.into())
+    }
+
+    /// Checks every argument and binds them, in the terms of [`LookupArgs`]:
+    /// `counts` are the bags of every feature and all indices; `offsets` has `features * bags + 1` entries, all bags of a
+    /// feature before those of the next; `output` has [`BatchedLookup::output_elements`] elements, of which those that
+    /// are in nobody's place are left alone; `status` numbers bags as `offsets` does.
+    ///
+    /// The lookup is one dispatch, none where there are no bags or no features; counts on the device cost no other, but
+    /// the grid is that of the bags which the ranges hold.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for ranges that are missing, or given and not read; [`Error::BufferTooSmall`], also where
+    /// `offsets` has too few entries for the features; [`Error::BufferUsage`], [`Error::Misaligned`],
+    /// [`Error::Aliased`], [`Error::Limit`]; [`Error::DeviceLost`].
+    ///
+    /// # Cost
+    /// Allocates a bind group, 80 bytes for every feature, 16 to 24 bytes, and where there is no status, 16 bytes of
+    /// scratch. Compiles, submits and waits for nothing.
+    pub fn bind(&self, args: LookupArgs<'_>) -> Result<BoundLookup> {
+        if args.weights.is_some() && self.kernel.weighting == Weighting::Unweighted {
+            return Err(Error::Shape {
+                argument: "weights",
+                needed: "None for an unweighted batch".into(),
+                got: "a range".into(),
+            });
+        }
+        let extent = self.extent(&args)?;
+        if extent.bags == 0 || self.words.is_empty() {
+            return Ok(BoundLookup::of(vec![]));
+        }
+        let made = match args.counts {
+            Counts::Device(_) => None,
+            Counts::Host { bags, indices } => Some(filled_buffer(
+                self.kernels.device(),
+                "qembed.counts",
+                wgpu::BufferUsages::STORAGE,
+                bytemuck::bytes_of(&CountsWords { bags, indices }),
+            )?),
+        };
+        let counts = match (&args.counts, &made) {
+            (Counts::Device(given), _) => {
+                let bytes = size_of::<CountsWords>() as u64;
+                Range::storage("counts", given, bytes, self.kernels.limits())?.renamed("requested")
+            }
+            (_, Some(made)) => Range::whole("requested", made),
+            (Counts::Host { .. }, None) => return Err(missing("counts")),
+        };
+        Ok(BoundLookup::of(vec![
+            self.dispatch(&args, &extent, counts)?,
+        ]))
+    }
+
+    fn dispatch(
+        &self,
+        args: &LookupArgs<'_>,
+        extent: &Extent,
+        counts: Range<'_>,
+    ) -> Result<Dispatch> {
+        let device = self.kernels.device();
+        let limits = self.kernels.limits();
+        let (features, work) = self.grid(extent.bags)?;
+        let features = filled_buffer(
+            device,
+            "qembed.features",
+            wgpu::BufferUsages::STORAGE,
+            bytemuck::cast_slice(&features),
+        )?;
+        let batch = filled_buffer(
+            device,
+            "qembed.batch",
+            wgpu::BufferUsages::UNIFORM,
+            bytemuck::bytes_of(&BatchedUniform {
+                features: self.words.len() as u32,
+                bags: extent.bags as u32,
+                indices: extent.indices as u32,
+                pad: 0,
+            }),
+        )?;
+        let mut scratch = None;
+        let clear = bytemuck::bytes_of(&LookupStatus::CLEAR);
+        let status = status_range(&self.kernels, args.status.as_ref(), clear, &mut scratch)?;
+        let stand_in = Range::whole("features", &features);
+        let read = |name, binding, bytes| read_range(name, binding, bytes, &stand_in, limits);
+        let index_bytes = self.kernel.index.bytes();
+        let offsets = self.words.len() as u64 * extent.bags + 1;
+        let weights = match self.kernel.weighting {
+            Weighting::Unweighted => 0,
+            Weighting::Weighted => extent.indices,
+        };
+        let output = args.output.as_ref().ok_or_else(|| missing("output"))?;
+        let output_bytes = self.placed.elements(extent.bags) * self.kernel.output.bytes();
+        let ranges = [
+            Range::whole("batch", &batch),
+            counts,
+            self.arena.range(),
+            read(
+                "indices",
+                args.indices.as_ref(),
+                index_bytes * extent.indices,
+            )?,
+            read("offsets", args.offsets.as_ref(), index_bytes * offsets)?,
+            read("weights", args.weights.as_ref(), 4 * weights)?,
+            Range::storage("output", output, output_bytes, limits)?,
+            status,
+            stand_in.clone(),
+        ];
+        Dispatch::new(device, &self.pipeline, &ranges, work)
+    }
+
+    /// Every feature with its first workgroup, and how many there are.
+    fn grid(&self, bags: u64) -> Result<(Vec<FeatureWords>, Work)> {
+        let mut features = self.words.clone();
+        let mut groups = 0u64;
+        for feature in &mut features {
+            feature.first_group = groups as u32;
+            let lanes = bags * u64::from(feature.dim.div_ceil(feature.tile));
+            groups += lanes.div_ceil(WORKGROUP.into());
+        }
+        // Kernels count lanes in 32 bits, those of a grid that was folded to a whole last row too.
+        let most = u64::from(u32::MAX / WORKGROUP - shader::GRID_WIDTH);
+        if groups > most {
+            return Err(Error::Limit {
+                argument: "output",
+                name: "workgroups whose lanes 32 bits count",
+                needed: groups,
+                available: most,
+            });
+        }
+        Ok((features, Work::groups("output", groups)?))
+    }
+
+    /// What the caller says that the ranges hold, or what they do where the counts come from the device.
+    fn extent(&self, args: &LookupArgs<'_>) -> Result<Extent> {
+        if let Counts::Host { bags, indices } = args.counts {
+            return Ok(Extent {
+                bags: bags.into(),
+                indices: indices.into(),
+            });
+        }
+        let most = max_binding_bytes(self.kernels.limits());
+        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes: u64| {
+            let binding = binding.as_ref().ok_or_else(|| missing(name))?;
+            Ok::<_, Error>(range_bytes(name, binding)?.min(most) / bytes)
+        };
+        let index_bytes = self.kernel.index.bytes();
+        let mut indices = held("indices", &args.indices, index_bytes)?;
+        if self.kernel.weighting == Weighting::Weighted {
+            indices = indices.min(held("weights", &args.weights, 4)?);
+        }
+        let offsets = held("offsets", &args.offsets, index_bytes)?;
+        let bags = offsets.saturating_sub(1) / (self.words.len() as u64).max(1);
+        let elements = held("output", &args.output, 4)? * 4 / self.kernel.output.bytes();
+        Ok(Extent {
+            bags: bags.min(self.placed.bags(elements)),
+            indices,
+        })
+    }
+}
+
+/// What the kernel is told of a feature, but for what depends on the plan and the bags.
+fn feature_words(table: &ArenaTable, feature: &Feature, place: &Place) -> FeatureWords {
+    let desc = table.desc;
+    let blocks = table
+        .blocks
+        .map_or((0, 0), |blocks| (blocks.count, blocks.first_word));
+    let remap = table
+        .remap
+        .map_or((0, 0), |remap| (remap.len, remap.first_word));
+    FeatureWords {
+        rows: desc.rows,
+        blocks: blocks.0,
+        id_bits: id_bits(blocks.0),
+        first_word: table.first_word,
+        first_codebook: blocks.1,
+        first_remap: remap.1,
+        remap_len: remap.0,
+        output_first: place.first,
+        output_stride: place.stride,
+        ..FeatureWords::of(desc.format, desc.dim, feature.pooling)
+    }
+}
