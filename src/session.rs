@@ -1,6 +1,7 @@
 //! The blocking convenience: owns a device, uploads, submits, waits, reads back.
 
 mod adapters;
+mod batched;
 mod training;
 
 use std::num::NonZeroU64;

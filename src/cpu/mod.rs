@@ -12,7 +12,7 @@ mod training;
 mod update;
 
 pub use dequantize::dequantize;
-pub use lookup::{Level, LookupOutput, lookup, lookup_at, lookup_into};
+pub use lookup::{Level, LookupOutput, batched, batched_into, lookup, lookup_at, lookup_into};
 pub use quantize::quantize_counting;
 pub use training::Training;
 pub use update::{learn_steps, stage, update, weight_gradient};

@@ -57,6 +57,11 @@ pub struct ArenaRemap {
 }
 
 impl ArenaTable {
+    /// How many indices it knows.
+    pub fn indices(&self) -> u32 {
+        self.remap.map_or(self.desc.rows, |remap| remap.len)
+    }
+
     /// The word behind the last of all its parts.
     fn end(&self) -> u64 {
         let mut end = u64::from(self.first_word) + self.desc.bytes() / 4;

@@ -92,13 +92,7 @@ impl BatchedLookup {
         spec: BatchedSpec<'_>,
         tuning: Tuning,
     ) -> Result<Self> {
-        if !kernels.is(arena.kernels()) {
-            return Err(Error::Shape {
-                argument: "arena",
-                needed: "an arena made with these kernels or a clone of them".into(),
-                got: "one made with others".into(),
-            });
-        }
+        kernels.check_arena(arena)?;
         let tables = arena.tables();
         let dims: Vec<_> = tables.iter().map(|table| table.desc.dim).collect();
         let kind = (spec.weighting, spec.output);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::pipeline::{Cache, Pipeline};
 use super::scope::filled_buffer;
 use super::tuning::Tuning;
-use super::{Dequantize, Lookup, Quantize, Sort, Table};
+use super::{Arena, Dequantize, Lookup, Quantize, Sort, Table};
 use crate::method::bin_errors;
 use crate::shader::{self, Variant};
 use crate::{Bits, Error, Format, LookupPlan, LookupSpec, Method, QuantizeSpec, Result};
@@ -201,6 +201,18 @@ impl Kernels {
         Err(Error::Shape {
             argument: "table",
             needed: "a table made with these kernels or a clone of them".into(),
+            got: "one made with others".into(),
+        })
+    }
+
+    /// As [`Kernels::check_owner`], for the tables of a batch.
+    pub(crate) fn check_arena(&self, arena: &Arena) -> Result<()> {
+        if self.is(arena.kernels()) {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            argument: "arena",
+            needed: "an arena made with these kernels or a clone of them".into(),
             got: "one made with others".into(),
         })
     }

@@ -1,5 +1,6 @@
 //! The kernels on the CPU as a device under test.
 
+use super::batched::{BatchedData, BatchedVariant};
 use super::compare::Outcome;
 use super::shapes::Batch;
 use super::training::{self, Learned, Updated, Weighed};
@@ -7,7 +8,8 @@ use super::{Engine, Lookup, Quantized, reference_args};
 use crate::reference::quantize::Solver;
 use crate::reference::{StepArgs, UpdateArgs};
 use crate::{
-    Format, LookupPlan, LookupRequest, LookupSpec, Method, OutOfRange, PackedTable, Result, cpu,
+    BatchedRequest, Format, IndexType, LookupPlan, LookupRequest, LookupSpec, Method, OutOfRange,
+    PackedTable, Result, Weighting, cpu,
 };
 
 /// The kernels on the CPU.
@@ -39,6 +41,26 @@ impl Engine for CpuEngine {
             out_of_range: OutOfRange::Skip,
         };
         let looked = cpu::lookup(table, request)?;
+        Ok(Lookup {
+            values: looked.values.into_f32(),
+            status: looked.status,
+            guards: Outcome::PASS,
+        })
+    }
+
+    const INDEX_TYPES: &'static [IndexType] = &[IndexType::U32];
+
+    fn batched(&self, variant: &BatchedVariant, data: &BatchedData) -> Result<Lookup> {
+        let request = BatchedRequest {
+            features: &data.features,
+            places: data.places.as_deref(),
+            indices: &data.indices,
+            offsets: &data.offsets,
+            weights: (variant.weighting == Weighting::Weighted).then_some(&data.weights),
+            output: variant.output,
+            out_of_range: OutOfRange::Skip,
+        };
+        let looked = cpu::batched(&data.tables(), request)?;
         Ok(Lookup {
             values: looked.values.into_f32(),
             status: looked.status,

@@ -3,6 +3,7 @@
 //!
 //! A device under test is an [`Engine`]; `GpuEngine` runs the kernels on a GPU, [`CpuEngine`] those on the CPU.
 
+pub mod batched;
 pub mod compare;
 mod cpu;
 #[cfg(feature = "session")]
@@ -14,6 +15,7 @@ pub use cpu::CpuEngine;
 #[cfg(feature = "session")]
 pub use gpu::GpuEngine;
 
+use batched::{BatchedData, BatchedVariant};
 use compare::Outcome;
 use shapes::{Batch, Faults, Shape};
 use training::{Learned, Updated, Weighed};
@@ -22,8 +24,8 @@ use crate::reference::quantize::Solver;
 use crate::reference::{self, StepArgs, UpdateArgs, quantize_row};
 use crate::shader;
 use crate::{
-    Bits, Float, Format, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Params,
-    Pooling, QuantizeSpec, QuantizeStatus, Result, Weighting,
+    Bits, Float, Format, IndexType, LookupPlan, LookupSpec, LookupStatus, Method, Output,
+    PackedTable, Params, Pooling, QuantizeSpec, QuantizeStatus, Result, Weighting,
 };
 
 /// A device under test.
@@ -51,6 +53,15 @@ pub trait Engine {
         planned: (&LookupSpec, Option<LookupPlan>),
         batch: &Batch,
     ) -> Result<Lookup>;
+
+    /// The types of indices that its batched lookups read.
+    const INDEX_TYPES: &'static [IndexType];
+
+    /// A lookup in many tables at once: the whole output, in which every element is in a feature's place, as f32.
+    ///
+    /// # Errors
+    /// Whatever the device refuses.
+    fn batched(&self, variant: &BatchedVariant, data: &BatchedData) -> Result<Lookup>;
 
     /// How it finds the centroids of [`Method::Kmeans`].
     const SOLVER: Solver;
@@ -145,7 +156,7 @@ pub fn count<E: Engine>(filter: &str) -> usize {
             .filter(|label| selected(label, shape, filter))
             .count()
     };
-    shapes.iter().map(cases).sum::<usize>() + training::count(filter)
+    shapes.iter().map(cases).sum::<usize>() + batched::count::<E>(filter) + training::count(filter)
 }
 
 /// Runs every case whose name, `label/shape`, contains `filter`, and hands each to `done`.
@@ -163,6 +174,7 @@ pub fn run<E: Engine>(engine: &E, filter: &str, mut done: impl FnMut(Case)) -> R
             }
         }
     }
+    batched::run(engine, filter, &mut done)?;
     training::run(engine, filter, &mut done)
 }
 

@@ -7,7 +7,7 @@ use super::PREFETCH_ROWS;
 use super::columns::{Blocks, each_block, each_group};
 use super::decode::Decode;
 use super::isa::{Isa, Task};
-use super::output::LookupOutput;
+use super::output::{LookupOutput, RowShape};
 use super::rows::{Copied, NOT_COPIED, Rows};
 use crate::LookupStatus;
 
@@ -46,6 +46,7 @@ pub(super) struct Gather<'a, D> {
     pub(super) positions: Range<usize>,
     /// The output of these positions alone.
     pub(super) output: LookupOutput<'a>,
+    pub(super) shape: RowShape,
 }
 
 impl<D: Decode> Task for Gather<'_, D> {
@@ -72,7 +73,7 @@ impl<D: Decode> Task for Gather<'_, D> {
                 _ => {
                     status.bad_indices = status.bad_indices.wrapping_add(1);
                     status.first_position = status.first_position.min(position as u32);
-                    self.output.zero_row(row, dim);
+                    self.output.zero_row(row, self.shape);
                 }
             }
         }
@@ -94,7 +95,12 @@ struct One<'t, 'a, D> {
 impl<D: Decode> Blocks for One<'_, '_, D> {
     #[inline(always)]
     fn block<I: Isa, const N: usize>(&mut self, isa: I, group: usize) {
-        let Gather { rows, output, .. } = &mut *self.gather;
+        let Gather {
+            rows,
+            output,
+            shape,
+            ..
+        } = &mut *self.gather;
         if let Some(ahead) = self.ahead {
             rows.prefetch::<N>(ahead, group);
         }
@@ -115,6 +121,6 @@ impl<D: Decode> Blocks for One<'_, '_, D> {
                 values[at] = D::in_order(weighed);
             },
         );
-        output.store((self.row, group), rows.dim, &values);
+        output.store((self.row, group), *shape, &values);
     }
 }

@@ -1,6 +1,7 @@
 //! Rows looked up and pooled: sixteen columns at a time, in blocks of columns whose sums stay in registers, with
 //! the rows to come asked for ahead, in parallel over bags.
 
+mod batched;
 mod codes;
 mod columns;
 mod decode;
@@ -14,11 +15,13 @@ mod prefetch;
 mod rows;
 mod split;
 
+pub use batched::{batched, batched_into};
 pub use level::Level;
 pub use output::LookupOutput;
 
 use gather::Source;
 use half::f16;
+use output::RowShape;
 use split::{Part, Work};
 
 use crate::request::{Looked, LookupRequest, Values, check_request, refuse};
@@ -141,6 +144,7 @@ pub fn lookup_at(
         work,
         range: 0..rows as usize,
         output,
+        shape: RowShape::dense(table),
     };
     let status = part.run();
     if request.out_of_range == OutOfRange::Error {
@@ -158,6 +162,7 @@ pub(super) fn all_values(table: &PackedTable) -> Vec<f32> {
         work: Work::Gather(Source::All),
         range: 0..table.rows() as usize,
         output: LookupOutput::F32(&mut values),
+        shape: RowShape::dense(table),
     };
     part.run();
     values

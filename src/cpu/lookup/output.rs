@@ -6,7 +6,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::super::lanes::{LANES, Lanes};
-use crate::{Error, Output, Result};
+use crate::{Error, Output, PackedTable, Result};
 
 /// The caller's memory for a lookup's result, `[bags, dim]` (a gather: `[indices, dim]`), row-major.
 #[derive(Debug)]
@@ -17,6 +17,21 @@ pub enum LookupOutput<'a> {
     F16(&'a mut [f16]),
 }
 
+/// A row of the output, and how far it is to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowShape {
+    pub(super) dim: usize,
+    pub(super) stride: usize,
+}
+
+impl RowShape {
+    /// Rows of a table's columns, one after the other.
+    pub(super) fn dense(table: &PackedTable) -> Self {
+        let dim = table.dim() as usize;
+        Self { dim, stride: dim }
+    }
+}
+
 impl<'a> LookupOutput<'a> {
     fn output(&self) -> Output {
         match self {
@@ -25,22 +40,28 @@ impl<'a> LookupOutput<'a> {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
         }
     }
 
+    /// Refuses memory of another type than the result has.
+    pub(super) fn check_type(&self, output: Output) -> Result<()> {
+        if self.output() == output {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            argument: "output",
+            needed: format!("{} values, as the request says", output.name()),
+            got: format!("{} values", self.output().name()),
+        })
+    }
+
     /// Refuses memory of another type or length than the result has.
     pub(super) fn check(&self, output: Output, rows: usize, dim: usize) -> Result<()> {
-        if self.output() != output {
-            return Err(Error::Shape {
-                argument: "output",
-                needed: format!("{} values, as the request says", output.name()),
-                got: format!("{} values", self.output().name()),
-            });
-        }
+        self.check_type(output)?;
         if rows.checked_mul(dim) != Some(self.len()) {
             return Err(Error::Shape {
                 argument: "output",
@@ -49,6 +70,14 @@ impl<'a> LookupOutput<'a> {
             });
         }
         Ok(())
+    }
+
+    /// The same memory, lent; of the values of a range alone.
+    pub(super) fn lent(&mut self, range: Range<usize>) -> LookupOutput<'_> {
+        match self {
+            Self::F32(values) => LookupOutput::F32(&mut values[range]),
+            Self::F16(values) => LookupOutput::F16(&mut values[range]),
+        }
     }
 
     /// The memory of the first `len` values, and of the others.
@@ -65,9 +94,9 @@ impl<'a> LookupOutput<'a> {
         }
     }
 
-    /// Makes a row of `dim` values zeros.
-    pub(super) fn zero_row(&mut self, row: usize, dim: usize) {
-        let range = row * dim..(row + 1) * dim;
+    /// Makes a row zeros.
+    pub(super) fn zero_row(&mut self, row: usize, shape: RowShape) {
+        let range = row * shape.stride..row * shape.stride + shape.dim;
         match self {
             Self::F32(values) => values[range].fill(0.0),
             Self::F16(values) => values[range].fill(f16::ZERO),
@@ -76,9 +105,15 @@ impl<'a> LookupOutput<'a> {
 
     /// Stores groups of sixteen columns of a row from a group on, but for the columns beyond the last.
     #[inline(always)]
-    pub(super) fn store(&mut self, (row, group): (usize, usize), dim: usize, values: &[Lanes]) {
-        let start = row * dim + group * LANES;
-        let end = (start + values.len() * LANES).min((row + 1) * dim);
+    pub(super) fn store(
+        &mut self,
+        (row, group): (usize, usize),
+        shape: RowShape,
+        values: &[Lanes],
+    ) {
+        let first = row * shape.stride;
+        let start = first + group * LANES;
+        let end = (start + values.len() * LANES).min(first + shape.dim);
         if let Self::F32(out) = self
             && end - start == values.len() * LANES
         {

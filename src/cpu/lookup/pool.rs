@@ -8,7 +8,7 @@ use super::columns::{Blocks, GROUPS_MAX, each_block, each_group};
 use super::decode::Decode;
 use super::fold::Fold;
 use super::isa::{Isa, Task};
-use super::output::LookupOutput;
+use super::output::{LookupOutput, RowShape};
 use super::rows::{Copied, NOT_COPIED, Rows};
 use super::{Batch, PREFETCH_ROWS};
 use crate::{LookupStatus, Pooling};
@@ -24,6 +24,7 @@ pub(super) struct Pool<'a, D, F> {
     pub(super) bags: Range<usize>,
     /// The output of these bags alone.
     pub(super) output: LookupOutput<'a>,
+    pub(super) shape: RowShape,
     pub(super) fold: PhantomData<F>,
 }
 
@@ -38,7 +39,7 @@ impl<D: Decode, F: Fold> Task for Pool<'_, D, F> {
         for row in 0..self.bags.len() {
             let dim = self.rows.dim;
             match self.positions(row, &mut status) {
-                None => self.output.zero_row(row, dim),
+                None => self.output.zero_row(row, self.shape),
                 Some(positions) => {
                     let bag = Bag {
                         pool: &mut self,
@@ -121,8 +122,8 @@ impl<D: Decode, F: Fold> Blocks for Bag<'_, '_, D, F> {
                 );
             },
         );
-        let dim = self.pool.rows.dim;
-        self.pool.output.store((self.row, group), dim, &folded);
+        let shape = self.pool.shape;
+        self.pool.output.store((self.row, group), shape, &folded);
     }
 }
 

@@ -8,7 +8,7 @@ use super::decode::{Decode, Visit, choose};
 use super::fold::{Fold, Max, Sum};
 use super::gather::{Gather, Source};
 use super::level::Level;
-use super::output::LookupOutput;
+use super::output::{LookupOutput, RowShape};
 use super::pool::Pool;
 use super::rows::Rows;
 use crate::{LookupStatus, PackedTable, Pooling};
@@ -32,8 +32,9 @@ pub(super) struct Part<'a> {
     pub(super) work: Work<'a>,
     /// Output rows.
     pub(super) range: Range<usize>,
-    /// Their memory alone.
+    /// Their memory alone, but for what lies between rows.
     pub(super) output: LookupOutput<'a>,
+    pub(super) shape: RowShape,
 }
 
 impl Part<'_> {
@@ -64,7 +65,7 @@ impl Part<'_> {
     fn halves(self) -> (Self, Self) {
         let Range { start, end } = self.range;
         let middle = start + (end - start) / 2;
-        let values = (middle - start) * self.table.dim() as usize;
+        let values = (middle - start) * self.shape.stride;
         let (first, second) = self.output.split_at(values);
         let half = |range, output| Self {
             table: self.table,
@@ -72,6 +73,7 @@ impl Part<'_> {
             work: self.work,
             range,
             output,
+            shape: self.shape,
         };
         (half(start..middle, first), half(middle..end, second))
     }
@@ -88,6 +90,7 @@ impl Visit for Part<'_> {
                 source,
                 positions: self.range,
                 output: self.output,
+                shape: self.shape,
             }),
             Work::Pool(batch, offsets) => match batch.pooling {
                 Pooling::Max => self.pool::<D, Max>(rows, batch, offsets),
@@ -110,6 +113,7 @@ impl<'a> Part<'a> {
             offsets,
             bags: self.range,
             output: self.output,
+            shape: self.shape,
             fold: PhantomData::<F>,
         })
     }

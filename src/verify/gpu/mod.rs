@@ -2,11 +2,13 @@
 //! outputs are poisoned, and sentinels stand on both sides of what is written.
 
 mod arena;
+mod batched;
 mod training;
 
 use half::f16;
 
 use self::arena::Arena;
+use super::batched::{BatchedData, BatchedVariant};
 use super::compare::{Fill, Outcome};
 use super::shapes::Batch;
 use super::training::{Learned, Updated, Weighed};
@@ -18,7 +20,7 @@ use crate::reference::quantize::Solver;
 use crate::reference::{StepArgs, UpdateArgs};
 use crate::table::rows_of;
 use crate::{
-    Format, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
+    Format, IndexType, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
     QuantizeSpec, QuantizeStatus, Result, Session, Weighting,
 };
 
@@ -135,6 +137,12 @@ impl Engine for GpuEngine<'_> {
             status: bytemuck::pod_read_unaligned(bytemuck::cast_slice(status)),
             guards: output_guards.and(status_guards).and(left_over),
         })
+    }
+
+    const INDEX_TYPES: &'static [IndexType] = &IndexType::ALL;
+
+    fn batched(&self, variant: &BatchedVariant, data: &BatchedData) -> Result<Lookup> {
+        self.run_batched(variant, data)
     }
 
     fn quantize(

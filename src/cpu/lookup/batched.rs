@@ -1,0 +1,335 @@
+//! Bags of many tables pooled at once: one feature after the other, each in parallel over its bags.
+
+use std::ops::Range;
+
+use half::f16;
+
+use super::Batch;
+use super::level::Level;
+use super::output::{LookupOutput, RowShape};
+use super::split::{Part, Work};
+use crate::batched::{Placed, check_ends, check_lengths, check_remap, refuse};
+use crate::request::{Looked, Values};
+use crate::{
+    BatchedRequest, BatchedTable, Error, Feature, LookupStatus, OutOfRange, Output, PRUNED, Place,
+    Result,
+};
+
+/// Indices that are translated at once through a remap: enough for several tasks, few for a stack.
+const TRANSLATED: usize = 16384;
+
+/// Bags that they may make.
+const TRANSLATED_BAGS: usize = 2048;
+
+/// Room for bags whose indices were entries of a remap.
+struct Translated {
+    rows: [u32; TRANSLATED],
+    offsets: [u32; TRANSLATED_BAGS + 1],
+}
+
+/// Any batched lookup: [`batched_into`] memory that it allocates, zeros where no feature has its place.
+///
+/// # Errors
+/// Those of [`batched_into`].
+///
+/// # Cost
+/// Allocates the result; blocks on all cores.
+pub fn batched(tables: &[BatchedTable<'_>], request: BatchedRequest<'_>) -> Result<Looked> {
+    let (placed, bags) = check(tables, &request)?;
+    let len = placed.elements(bags as u64);
+    let len = usize::try_from(len).map_err(|_| Error::Shape {
+        argument: "output",
+        needed: "a result that the address space holds".into(),
+        got: format!("{len} values"),
+    })?;
+    let (values, status) = match request.output {
+        Output::F32 => {
+            let mut values = vec![0.0; len];
+            let status = batched_into(tables, request, LookupOutput::F32(&mut values))?;
+            (Values::F32(values), status)
+        }
+        Output::F16 => {
+            let mut values = vec![f16::ZERO; len];
+            let status = batched_into(tables, request, LookupOutput::F16(&mut values))?;
+            (Values::F16(values), status)
+        }
+    };
+    Ok(Looked { values, status })
+}
+
+/// Any batched lookup, to memory of the caller's.
+///
+/// Each feature's rows are those of [`super::lookup_into`] in its table, bit for bit. What is in nobody's place is left
+/// alone. Where the call fails for what it found in indices or offsets, `output` holds what the others gave.
+///
+/// # Errors
+/// [`Error::Shape`] where a feature names a table that is not there, where `offsets` does not have the same number of
+/// bags for every feature, for places that do not fit, and where `output` has another type than the request or fewer
+/// elements than the places need; [`Error::Remap`]; [`Error::Unsupported`] for a gather and a weighted max;
+/// [`Error::IndexOutOfRange`] and [`Error::Offsets`] unless they are to be skipped.
+///
+/// # Cost
+/// One pass over every remap to check it. Allocates two words for every feature, and for a bag of more than 16384 indices
+/// whose table has a remap, as many; blocks on all cores.
+///
+/// # Examples
+/// ```
+/// use qembed::cpu;
+/// use qembed::{
+///     BatchedRequest, BatchedTable, Feature, Float, Format, Method, OutOfRange, Output, PRUNED, PackedTable, Pooling,
+/// };
+///
+/// let floats = |values: &[f32], dim| {
+///     PackedTable::quantize(values, dim, Format::Float(Float::F32), Method::Cast)
+/// };
+/// let (users, items) = (floats(&[1.0, 2.0], 1)?, floats(&[1.0, 2.0, 3.0, 4.0], 2)?);
+/// let tables = [
+///     BatchedTable { rows: &users, remap: None },
+///     BatchedTable { rows: &items, remap: Some(&[1, PRUNED, 0]) },
+/// ];
+/// let request = BatchedRequest {
+///     features: &[
+///         Feature { table: 0, pooling: Pooling::Sum },
+///         Feature { table: 1, pooling: Pooling::Mean },
+///     ],
+///     places: None,
+///     // Two bags of users, then two of items.
+///     indices: &[0, 1, 1, 0, 1, 2],
+///     offsets: &[0, 2, 3, 5, 6],
+///     weights: None,
+///     output: Output::F32,
+///     out_of_range: OutOfRange::Error,
+/// };
+/// let looked = cpu::batched(&tables, request)?;
+/// assert_eq!(looked.values.into_f32(), [3.0, 1.5, 2.0, 2.0, 1.0, 2.0]);
+/// # Ok::<(), qembed::Error>(())
+/// ```
+pub fn batched_into(
+    tables: &[BatchedTable<'_>],
+    request: BatchedRequest<'_>,
+    mut output: LookupOutput<'_>,
+) -> Result<LookupStatus> {
+    let (placed, bags) = check(tables, &request)?;
+    output.check_type(request.output)?;
+    if (output.len() as u64) < placed.elements(bags as u64) {
+        return Err(Error::Shape {
+            argument: "output",
+            needed: format!("{} values", placed.elements(bags as u64)),
+            got: output.len().to_string(),
+        });
+    }
+    let mut status = LookupStatus::CLEAR;
+    if bags == 0 {
+        return Ok(status);
+    }
+    let mut room = Translated {
+        rows: [0; TRANSLATED],
+        offsets: [0; TRANSLATED_BAGS + 1],
+    };
+    for (number, feature) in request.features.iter().enumerate() {
+        let first_bag = number * bags;
+        let one = One {
+            table: tables[feature.table],
+            feature,
+            request: &request,
+            offsets: &request.offsets[first_bag..=first_bag + bags],
+            place: placed.places[number],
+        };
+        status = status.and(one.run(first_bag, &mut output, &mut room));
+    }
+    if request.out_of_range == OutOfRange::Error {
+        refuse(&status, &request, |table| known(&tables[table]))?;
+    }
+    Ok(status)
+}
+
+/// How many indices a table knows.
+fn known(table: &BatchedTable<'_>) -> u32 {
+    let entries = table.remap.map(|remap| remap.len() as u32);
+    entries.unwrap_or(table.rows.rows())
+}
+
+/// Checks everything but the output; gives the places and the bags of a feature.
+fn check(tables: &[BatchedTable<'_>], request: &BatchedRequest<'_>) -> Result<(Placed, usize)> {
+    let dims: Vec<_> = tables.iter().map(|table| table.rows.dim()).collect();
+    let kind = (request.weighting(), request.output);
+    let placed = Placed::new(&dims, request.features, request.places, kind)?;
+    for (number, table) in tables.iter().enumerate() {
+        if let Some(remap) = table.remap {
+            check_remap(number, remap, table.rows.rows())?;
+        }
+    }
+    let (indices, offsets) = (request.indices.len(), request.offsets);
+    let bags = check_lengths(request.features.len(), indices, offsets, request.weights)?;
+    if request.out_of_range == OutOfRange::Error {
+        check_ends(request)?;
+    }
+    Ok((placed, bags))
+}
+
+/// One feature of a batch.
+#[derive(Clone, Copy)]
+struct One<'a> {
+    table: BatchedTable<'a>,
+    feature: &'a Feature,
+    request: &'a BatchedRequest<'a>,
+    /// Of its own bags.
+    offsets: &'a [u32],
+    place: Place,
+}
+
+/// Bags whose indices are rows.
+struct Bags<'a> {
+    indices: &'a [u32],
+    offsets: &'a [u32],
+    weights: Option<&'a [f32]>,
+}
+
+/// One bag of nothing.
+const EMPTY: Bags<'static> = Bags {
+    indices: &[],
+    offsets: &[0, 0],
+    weights: None,
+};
+
+impl One<'_> {
+    /// The status numbers bags from `first_bag` on.
+    fn run(
+        &self,
+        first_bag: usize,
+        output: &mut LookupOutput<'_>,
+        room: &mut Translated,
+    ) -> LookupStatus {
+        let mut status = match self.table.remap {
+            Some(remap) => self.translated(remap, output, room),
+            None => {
+                let bags = Bags {
+                    indices: self.request.indices,
+                    offsets: self.offsets,
+                    weights: self.request.weights,
+                };
+                self.pool(bags, 0, output)
+            }
+        };
+        if status.bad_bags > 0 {
+            status.first_bag += first_bag as u32;
+        }
+        status
+    }
+
+    /// Pools bags whose indices are entries of a remap: as many at once as there is room for, a bad one alone, and one
+    /// that there is no room for.
+    fn translated(
+        &self,
+        remap: &[i32],
+        output: &mut LookupOutput<'_>,
+        room: &mut Translated,
+    ) -> LookupStatus {
+        let mut status = LookupStatus::CLEAR;
+        let mut bag = 0;
+        while bag + 1 < self.offsets.len() {
+            let fitting = self.fitting(bag);
+            let bags = bag..bag + fitting.max(1);
+            let positions = self.positions(bags.start, bags.end);
+            status = status.and(match positions {
+                None => {
+                    self.pool(EMPTY, bag, output);
+                    LookupStatus {
+                        bad_bags: 1,
+                        first_bag: bag as u32,
+                        ..LookupStatus::CLEAR
+                    }
+                }
+                Some(positions) if fitting == 0 => {
+                    let mut rows = vec![0; positions.len()];
+                    let offsets = [0, positions.len() as u32];
+                    self.translate(remap, positions, (&mut rows, &offsets), (bag, output))
+                }
+                Some(positions) => {
+                    let Translated { rows, offsets } = room;
+                    let offsets = &mut offsets[..=bags.len()];
+                    for (offset, given) in offsets.iter_mut().zip(&self.offsets[bag..]) {
+                        *offset = given - positions.start as u32;
+                    }
+                    let rows = &mut rows[..positions.len()];
+                    self.translate(remap, positions, (rows, offsets), (bag, output))
+                }
+            });
+            bag = bags.end;
+        }
+        status
+    }
+
+    /// Good bags from one on that there is room for.
+    fn fitting(&self, first: usize) -> usize {
+        let begin = self.offsets[first] as usize;
+        let ends = self.offsets[first + 1..].iter().take(TRANSLATED_BAGS);
+        let mut before = begin;
+        let fitting = ends.take_while(|end| {
+            let end = **end as usize;
+            let fits = before <= end && end - begin <= TRANSLATED;
+            before = end;
+            fits && end <= self.request.indices.len()
+        });
+        fitting.count()
+    }
+
+    /// The positions of bags, of which all are good or there is one; `None` where that is bad.
+    fn positions(&self, first: usize, end: usize) -> Option<Range<usize>> {
+        let positions = self.offsets[first] as usize..self.offsets[end] as usize;
+        let is_good =
+            positions.start <= positions.end && positions.end <= self.request.indices.len();
+        is_good.then_some(positions)
+    }
+
+    /// Translates the indices at positions to `rows`, and pools them.
+    fn translate(
+        &self,
+        remap: &[i32],
+        positions: Range<usize>,
+        (rows, offsets): (&mut [u32], &[u32]),
+        (first, output): (usize, &mut LookupOutput<'_>),
+    ) -> LookupStatus {
+        let mut status = LookupStatus::CLEAR;
+        let indices = &self.request.indices[positions.clone()];
+        for ((row, index), position) in rows.iter_mut().zip(indices).zip(positions.clone()) {
+            // No table has a row of the number that -1 becomes.
+            let entry = remap.get(*index as usize).copied();
+            *row = entry.unwrap_or(PRUNED) as u32;
+            if entry.is_none() {
+                status.bad_indices = status.bad_indices.wrapping_add(1);
+                status.first_position = status.first_position.min(position as u32);
+            }
+        }
+        let bags = Bags {
+            indices: rows,
+            offsets,
+            weights: self.request.weights.map(|weights| &weights[positions]),
+        };
+        // What is no row here was pruned, or is counted already.
+        self.pool(bags, first, output);
+        status
+    }
+
+    /// Pools bags of rows, whose output begins with that of bag `first` of the feature.
+    fn pool(&self, bags: Bags<'_>, first: usize, output: &mut LookupOutput<'_>) -> LookupStatus {
+        let count = bags.offsets.len() - 1;
+        let (dim, stride) = (self.table.rows.dim() as usize, self.place.stride as usize);
+        let start = self.place.first as usize + first * stride;
+        let end = start + (count - 1) * stride + dim;
+        let batch = Batch {
+            pooling: self.feature.pooling,
+            indices: bags.indices,
+            weights: bags.weights,
+        };
+        let part = Part {
+            table: self.table.rows,
+            level: Level::best(),
+            work: Work::Pool(batch, bags.offsets),
+            range: 0..count,
+            output: output.lent(start..end),
+            shape: RowShape { dim, stride },
+        };
+        part.run()
+    }
+}

@@ -1,0 +1,155 @@
+//! Lookups in many tables at once against the reference.
+
+mod shapes;
+
+pub use shapes::{BatchedData, BatchedShape, TableShape, batched_data, batched_shapes};
+
+use super::compare::{self, Outcome};
+use super::{Case, Engine, Lookup};
+use crate::batched::Placed;
+use crate::reference::{self, BatchedArgs};
+use crate::{BatchedTable, IndexType, LookupPlan, Output, Place, Result, Weighting};
+
+/// Which batched lookup is under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchedVariant {
+    /// With or without weights.
+    pub weighting: Weighting,
+    /// Type of the output.
+    pub output: Output,
+    /// Type of indices and offsets.
+    pub index: IndexType,
+    /// One of [`Engine::PLANS`], or `None` for the engine's own choice.
+    pub plan: Option<LookupPlan>,
+}
+
+impl BatchedVariant {
+    /// Every variant that an engine has.
+    fn all<E: Engine>() -> impl Iterator<Item = Self> {
+        let plans = E::PLANS.iter().filter(|plan| **plan != LookupPlan::Split);
+        let plans = plans.map(|plan| Some(*plan)).chain([None]);
+        plans.flat_map(|plan| {
+            Weighting::ALL.into_iter().flat_map(move |weighting| {
+                Output::ALL.into_iter().flat_map(move |output| {
+                    E::INDEX_TYPES.iter().map(move |index| Self {
+                        weighting,
+                        output,
+                        index: *index,
+                        plan,
+                    })
+                })
+            })
+        })
+    }
+
+    fn label(&self) -> String {
+        format!(
+            "batched.{}.{}{}{}",
+            self.weighting.name(),
+            self.output.name(),
+            self.plan.map_or("", LookupPlan::suffix),
+            self.index.suffix()
+        )
+    }
+}
+
+/// Every case of an engine.
+fn cases<E: Engine>() -> impl Iterator<Item = (BatchedShape, BatchedVariant)> {
+    batched_shapes().into_iter().flat_map(|shape| {
+        let fits = shape.clone();
+        BatchedVariant::all::<E>()
+            .filter(move |variant| fits.is_worth(variant))
+            .map(move |variant| (shape.clone(), variant))
+    })
+}
+
+fn selected(variant: &BatchedVariant, shape: &BatchedShape, filter: &str) -> bool {
+    format!("{}/{}", variant.label(), shape.name).contains(filter)
+}
+
+/// Number of cases whose name contains `filter`.
+pub(super) fn count<E: Engine>(filter: &str) -> usize {
+    let chosen = cases::<E>().filter(|(shape, variant)| selected(variant, shape, filter));
+    chosen.count()
+}
+
+/// Runs every case whose name contains `filter`.
+pub(super) fn run<E: Engine>(engine: &E, filter: &str, done: &mut impl FnMut(Case)) -> Result<()> {
+    for (number, shape) in batched_shapes().into_iter().enumerate() {
+        let variants = BatchedVariant::all::<E>().filter(|variant| shape.is_worth(variant));
+        for variant in variants.filter(|variant| selected(variant, &shape, filter)) {
+            let data = batched_data(&shape, variant.weighting, number as u64)?;
+            let got = engine.batched(&variant, &data)?;
+            done(Case {
+                label: variant.label(),
+                shape: shape.name.into(),
+                outcome: check(&variant, &data, &got)?,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What a comparison of a batch's output, which holds every place, with the reference finds.
+///
+/// # Errors
+/// Those of [`reference::batched`].
+pub fn check(variant: &BatchedVariant, data: &BatchedData, got: &Lookup) -> Result<Outcome> {
+    let expected = reference::batched(data.args(&data.tables(), variant.weighting))?;
+    let placed = data.placed(variant)?;
+    let status = compare::words(
+        "status",
+        bytemuck::cast_slice(&[expected.status]),
+        bytemuck::cast_slice(&[got.status]),
+    );
+    let mut outcome = got.guards.clone().and(status);
+    for (number, pooled) in expected.features.iter().enumerate() {
+        let rows = rows_of(
+            &got.values,
+            placed.places[number],
+            (placed.dims[number], data.bags),
+        );
+        let pooling = data.features[number].pooling;
+        let compared = compare::lookup(pooled, pooling, variant.output, &rows);
+        outcome = outcome.and(Outcome {
+            failure: compared
+                .failure
+                .map(|failure| format!("feature {number}: {failure}")),
+            ..compared
+        });
+    }
+    Ok(outcome)
+}
+
+/// The rows of one feature.
+pub fn rows_of(values: &[f32], place: Place, (dim, bags): (u32, u32)) -> Vec<f32> {
+    let row = |bag: u32| {
+        let first = place.first as usize + bag as usize * place.stride as usize;
+        values.get(first..first + dim as usize).unwrap_or(&[])
+    };
+    (0..bags).flat_map(row).copied().collect()
+}
+
+impl BatchedData {
+    /// The reference's arguments.
+    pub fn args<'a>(
+        &'a self,
+        tables: &'a [BatchedTable<'a>],
+        weighting: Weighting,
+    ) -> BatchedArgs<'a> {
+        BatchedArgs {
+            tables,
+            features: &self.features,
+            indices: &self.indices,
+            offsets: &self.offsets,
+            weights: (weighting == Weighting::Weighted).then_some(&self.weights),
+        }
+    }
+
+    /// Where the features' rows go.
+    pub(super) fn placed(&self, variant: &BatchedVariant) -> Result<Placed> {
+        let dims: Vec<_> = self.tables.iter().map(|(table, _)| table.dim()).collect();
+        let kind = (variant.weighting, variant.output);
+        Placed::new(&dims, &self.features, self.places.as_deref(), kind)
+    }
+}
