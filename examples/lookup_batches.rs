@@ -1,4 +1,5 @@
-//! Times lookups on the CPU, and the least that memory takes for them: what `tools/peers/lookup` runs.
+//! Times lookups on the CPU, the least that memory takes for them, and lookups on a GPU: what `tools/peers/lookup` and
+//! `tools/peers/gather` run.
 //!
 //! ```sh
 //! yes lookup | head -20 | cargo run --release --example lookup_batches -- rows.u8 4 64 indices.u32 4096
@@ -10,13 +11,20 @@
 //!
 //! - `lookup` with the seconds that a lookup took,
 //! - `limit` with those of a loop that does nothing but read a word of every cache line that the rows lie in,
-//! - `answer FILE` with an empty line, once it has written the sums to the file (f32, little-endian).
+//! - `adapter` with the GPU's name and driver,
+//! - `gpu` with the seconds of a lookup of what lies on the GPU, from its submit to its end,
+//! - `session` with those of `Session::lookup`, which sends indices and offsets there and reads the sums back,
+//! - `answer FILE` with an empty line, once it has written the last lookup's sums to the file (f32, little-endian).
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use qembed::cpu::{self, LookupOutput};
-use qembed::{Bits, Layout, LookupRequest, OutOfRange, Output, PackedTable, Pooling};
+use qembed::gpu::{BoundLookup, Counts, LookupArgs, Table};
+use qembed::{
+    Bits, Layout, LookupRequest, LookupSpec, LookupStatus, OutOfRange, Output, PackedTable,
+    Pooling, Session, Weighting, wgpu,
+};
 
 #[path = "../benches/common/touch.rs"]
 mod touch;
@@ -47,6 +55,7 @@ fn main() -> Result<(), Failure> {
         out_of_range: OutOfRange::Error,
     };
     let mut sums = vec![0.0; bags * dim];
+    let mut gpu = None;
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -61,14 +70,115 @@ fn main() -> Result<(), Failure> {
                 std::hint::black_box(touch::touch(&table, &indices));
                 writeln!(out, "{:e}", start.elapsed().as_secs_f64())?;
             }
+            ("adapter", _) => {
+                let info = open(&mut gpu, &table, request)?.session.adapter();
+                let words = [&info.name, &info.driver, &info.driver_info];
+                writeln!(out, "{}", words.map(String::as_str).join(" ").trim())?;
+            }
+            ("gpu", _) => {
+                let seconds = open(&mut gpu, &table, request)?.bound(&mut sums)?;
+                writeln!(out, "{seconds:e}")?;
+            }
+            ("session", _) => {
+                let gpu = open(&mut gpu, &table, request)?;
+                let start = Instant::now();
+                let looked = gpu.session.lookup(&gpu.table, request)?;
+                writeln!(out, "{:e}", start.elapsed().as_secs_f64())?;
+                sums = looked.values.into_f32();
+            }
             ("answer", file) => {
                 let bytes: Vec<u8> = sums.iter().flat_map(|x| x.to_le_bytes()).collect();
                 std::fs::write(file, bytes)?;
                 writeln!(out)?;
             }
-            (other, _) => return Err(format!("{other}: lookup, limit or answer FILE").into()),
+            (other, _) => {
+                let known = "lookup, limit, adapter, gpu, session or answer FILE";
+                return Err(format!("{other}: {known}").into());
+            }
         }
         out.flush()?;
     }
     Ok(())
+}
+
+/// The table and the batch on a GPU.
+struct Gpu {
+    session: Session,
+    table: Table,
+    lookup: BoundLookup,
+    output: wgpu::Buffer,
+    status: wgpu::Buffer,
+}
+
+/// The GPU, opened by the first line that asks for it.
+fn open<'a>(
+    gpu: &'a mut Option<Gpu>,
+    table: &PackedTable,
+    request: LookupRequest<'_>,
+) -> Result<&'a Gpu, Failure> {
+    match gpu {
+        Some(gpu) => Ok(gpu),
+        none => Ok(none.insert(Gpu::new(table, request)?)),
+    }
+}
+
+impl Gpu {
+    fn new(packed: &PackedTable, request: LookupRequest<'_>) -> Result<Self, Failure> {
+        let session = Session::new()?;
+        let table = session.upload(packed)?;
+        let offsets = request.offsets.ok_or("bags are summed")?;
+        let bags = offsets.len() as u32 - 1;
+        let kernel = session.kernels().lookup(LookupSpec {
+            format: table.desc().format,
+            pooling: request.pooling,
+            weighting: Weighting::Unweighted,
+            output: request.output,
+        })?;
+        let indices = session.filled("indices", bytemuck::cast_slice(request.indices))?;
+        let offsets = session.filled("offsets", bytemuck::cast_slice(offsets))?;
+        let output = session.buffer("output", 4 * u64::from(bags) * u64::from(packed.dim()))?;
+        let status = session.filled("status", bytemuck::bytes_of(&LookupStatus::CLEAR))?;
+        let lookup = kernel.bind(
+            &table,
+            LookupArgs {
+                counts: Counts::Host {
+                    bags,
+                    indices: request.indices.len() as u32,
+                },
+                indices: Some(indices.as_entire_buffer_binding()),
+                offsets: Some(offsets.as_entire_buffer_binding()),
+                weights: None,
+                output: Some(output.as_entire_buffer_binding()),
+                status: Some(status.as_entire_buffer_binding()),
+            },
+        )?;
+        Ok(Self {
+            session,
+            table,
+            lookup,
+            output,
+            status,
+        })
+    }
+
+    /// The seconds of a lookup of what lies on the GPU; its sums are read afterwards.
+    fn bound(&self, sums: &mut [f32]) -> Result<f64, Failure> {
+        // What this run does not write is no number.
+        let nothing = vec![f32::NAN; sums.len()];
+        let queue = self.session.queue();
+        queue.write_buffer(&self.output, 0, bytemuck::cast_slice(&nothing));
+        queue.submit([]);
+        self.session.wait()?;
+        let start = Instant::now();
+        self.session.submit(|pass| self.lookup.record(pass))?;
+        self.session.wait()?;
+        let seconds = start.elapsed().as_secs_f64();
+        let status = self.session.read(&self.status, 0, self.status.size())?;
+        if status != bytemuck::cast_slice::<_, u32>(&[LookupStatus::CLEAR]) {
+            return Err("the lookup found a wrong index".into());
+        }
+        let words = self.session.read(&self.output, 0, self.output.size())?;
+        sums.copy_from_slice(bytemuck::cast_slice(&words));
+        Ok(seconds)
+    }
 }
