@@ -24,21 +24,35 @@ pub struct BatchedVariant {
 }
 
 impl BatchedVariant {
-    /// Every variant that an engine has.
+    /// The engine's own choice of plan for every weighting and output, each plan for two of them, and every type of
+    /// indices for two: a kernel is compiled for each, and what they have to do with each other is little.
     fn all<E: Engine>() -> impl Iterator<Item = Self> {
-        let plans = E::PLANS.iter().filter(|plan| **plan != LookupPlan::Split);
-        let plans = plans.map(|plan| Some(*plan)).chain([None]);
-        plans.flat_map(|plan| {
-            Weighting::ALL.into_iter().flat_map(move |weighting| {
-                Output::ALL.into_iter().flat_map(move |output| {
-                    E::INDEX_TYPES.iter().map(move |index| Self {
-                        weighting,
-                        output,
-                        index: *index,
-                        plan,
-                    })
-                })
-            })
+        let kinds = Weighting::ALL
+            .into_iter()
+            .flat_map(|weighting| Output::ALL.map(|output| (weighting, output)));
+        kinds.flat_map(|(weighting, output)| {
+            let is_sampled = (weighting == Weighting::Weighted) == (output == Output::F32);
+            let sampled = |len: usize| if is_sampled { len } else { 0 };
+            let of = move |index, plan| Self {
+                weighting,
+                output,
+                index,
+                plan,
+            };
+            let plans = E::PLANS.iter().filter(|plan| **plan != LookupPlan::Split);
+            let planned = plans
+                .take(sampled(usize::MAX))
+                .map(move |plan| of(IndexType::U32, Some(*plan)));
+            let others = E::INDEX_TYPES
+                .iter()
+                .filter(|index| **index != IndexType::U32);
+            let indexed = others
+                .take(sampled(usize::MAX))
+                .map(move |index| of(*index, None));
+            [of(IndexType::U32, None)]
+                .into_iter()
+                .chain(planned)
+                .chain(indexed)
         })
     }
 

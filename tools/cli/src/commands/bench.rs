@@ -12,6 +12,7 @@ mod platform;
 mod plot;
 mod point;
 mod ready;
+mod recommender;
 mod refusal;
 mod report;
 mod rows;

@@ -7,8 +7,8 @@ use qembed::half::f16;
 use qembed::training::{UpdateSpec, UpdateStatus};
 use qembed::verify::{CpuEngine, Engine, compare};
 use qembed::{
-    Error, Format, LookupRequest, LookupSpec, Method, OutOfRange, Output, PackedTable, Pooling,
-    Values, Weighting, cpu, reference, shader,
+    BatchedRequest, Error, Format, LookupRequest, LookupSpec, Method, OutOfRange, Output,
+    PackedTable, Pooling, Values, Weighting, cpu, reference, shader,
 };
 use rayon::ThreadPool;
 
@@ -16,9 +16,10 @@ use super::batch::Batches;
 use super::check::{Sample, evenly, right};
 use super::point::Point;
 use super::ready::{Ready, nothing, on_threads};
+use super::recommender::Recommender;
 use super::refusal::{Refusal, host_memory};
 use super::scale::Scale;
-use super::subject::Subject;
+use super::subject::{Dispatches, Subject};
 use super::traffic::Traffic;
 use super::updates::Inputs;
 use super::{rows, tables};
@@ -40,7 +41,10 @@ pub fn prepare<'a>(
         Subject::Sort => Err(Refusal::Skip(
             "on the CPU a sort is a part of updates".into(),
         )),
-        Subject::Baseline(..) => Err(Refusal::Skip("baselines are kernels of a GPU".into())),
+        Subject::Batched(Dispatches::One) => batched(pool, (point, scale)),
+        Subject::Batched(Dispatches::Many) | Subject::Baseline(..) => {
+            Err(Refusal::Skip("baselines are kernels of a GPU".into()))
+        }
     }
 }
 
@@ -57,6 +61,49 @@ fn copy<'a>(pool: &'a ThreadPool, scale: &Scale) -> Result<Ready<'a>, Refusal> {
         items: 2 * scale.copy_bytes,
         after: nothing(),
     })
+}
+
+fn batched<'a>(
+    pool: &'a ThreadPool,
+    (point, scale): (&Point, &Scale),
+) -> Result<Ready<'a>, Refusal> {
+    let recommender = Recommender::new(point, scale)?;
+    let elements = u64::from(recommender.columns()) * u64::from(point.bags);
+    host_memory("output", 12 * elements)?;
+    let label = Subject::Batched(Dispatches::One).label();
+    let looked = cpu::batched(
+        &recommender.batched_tables(),
+        batched_request(&recommender, 0),
+    )?;
+    recommender.check(&label, &looked.values.into_f32(), Dispatches::One)?;
+    let (traffic, items) = (recommender.traffic(), recommender.lookups());
+    let mut output = vec![0.0; elements as usize];
+    Ok(Ready {
+        run: on_threads(pool, move |done| {
+            let request = batched_request(&recommender, done);
+            let output = LookupOutput::F32(&mut output);
+            let status = cpu::batched_into(&recommender.batched_tables(), request, output)?;
+            black_box(status);
+            Ok(())
+        }),
+        traffic,
+        items,
+        after: nothing(),
+    })
+}
+
+/// The batch that comes after so many others.
+fn batched_request(recommender: &Recommender, done: usize) -> BatchedRequest<'_> {
+    let batches = &recommender.batches;
+    BatchedRequest {
+        features: &recommender.features,
+        places: None,
+        indices: &batches.indices[done % batches.indices.len()],
+        offsets: &batches.offsets,
+        weights: None,
+        output: Output::F32,
+        out_of_range: OutOfRange::Error,
+    }
 }
 
 fn lookup<'a>(

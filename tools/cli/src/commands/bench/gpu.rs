@@ -1,6 +1,7 @@
 //! What is measured on a GPU.
 
 mod baseline;
+mod batched;
 mod lookup;
 mod rows;
 mod sort;
@@ -30,6 +31,7 @@ pub fn prepare<'a>(
     match subject {
         Subject::Copy => copy(gpu, scale),
         Subject::Lookup(spec, plan) => lookup::prepare(gpu, (*spec, *plan), (point, scale)),
+        Subject::Batched(dispatches) => batched::prepare(gpu, *dispatches, (point, scale)),
         Subject::Dequantize(format) => rows::dequantize(gpu, *format, point),
         Subject::Quantize(format, method) => rows::quantize(gpu, (*format, *method), point),
         Subject::Sort => sort::prepare(gpu, point, scale),

@@ -69,7 +69,7 @@ impl Row {
 
     /// Lookups a second, of what makes any.
     pub fn lookups_per_second(&self) -> Option<f64> {
-        let lookups = matches!(self.subject, Subject::Lookup(..) | Subject::Baseline(..));
+        let lookups = self.subject.item() == "lookups";
         lookups.then(|| self.items_per_second())
     }
 

@@ -65,7 +65,10 @@ fn selection(
     let star = |star| if star { Sweep::Star } else { Sweep::Usual };
     let all = Subject::all();
     if filter.is_empty() {
-        let on_cpu = |subject: &Subject| !matches!(subject, Subject::Sort | Subject::Baseline(..));
+        let on_cpu = |subject: &Subject| {
+            let is_baseline = subject.rival().is_some();
+            !is_baseline && *subject != Subject::Sort
+        };
         let there = |subject: &Subject| engine == Engine::Gpu || on_cpu(subject);
         let usual = all.into_iter().filter(|s| scale.selects(s) && there(s));
         return Ok(usual.map(|s| (s, star(scale.sweeps(&s)))).collect());

@@ -106,7 +106,7 @@ fn series(record: &Record, axis: Of, upwards: &Upwards) -> (String, Vec<Series>)
         collect(&mut labels, row);
     }
     labels.retain(|(_, rows)| rows.len() > 1);
-    labels.sort_by_key(|(subject, _)| matches!(subject, Subject::Baseline(..)));
+    labels.sort_by_key(|(subject, _)| subject.rival().is_some());
     let colours = COLOURS.into_iter();
     let series = labels.into_iter().zip(colours).take(MOST_SERIES);
     let series = series.map(|((subject, mut rows), colour)| {

@@ -142,8 +142,8 @@ pub fn points(args: &Bench, subject: &Subject, (scale, sweep): (&Scale, Sweep)) 
         for (axis, others) in arms {
             let mut arm = usual.clone();
             *arm.of(axis) = others;
-            // No values of their own: the number of bags follows from that of indices.
-            if axis != Axis::Bags {
+            // Of bags there may be none: their number follows from that of indices then.
+            if !arm.of(axis).is_empty() {
                 points.extend(arm.points(subject, scale));
             }
         }

@@ -1,5 +1,6 @@
 //! How large what is measured is, unless told otherwise.
 
+use super::recommender::TABLES;
 use super::subject::{Axis, Subject, affine_f16};
 use crate::measure::Effort;
 use qembed::{Bits, Method};
@@ -24,6 +25,8 @@ pub struct Scale {
     /// What every axis takes, the first of them where others are varied.
     dims: &'static [u32],
     bag_lengths: &'static [u32],
+    /// Bags of a feature where many tables are looked up at once: from a request to a training batch.
+    batches: &'static [u32],
     zipfs: &'static [f64],
     /// How long it is timed.
     pub effort: Effort,
@@ -52,6 +55,7 @@ impl Scale {
         copy_bytes: 256 << 20,
         dims: &[128, 32, 64, 384],
         bag_lengths: &[16, 1, 64],
+        batches: &[16, 64, 256, 1024, 4096],
         zipfs: &[0.0, 1.05, 1.15],
         effort: Effort::USUAL,
         pace: Pace::Usual,
@@ -83,6 +87,7 @@ impl Scale {
         copy_bytes: 16 << 20,
         dims: &[64, 128],
         bag_lengths: &[16, 1],
+        batches: &[16],
         zipfs: &[0.0, 1.15],
         effort: Effort::QUICK,
         pace: Pace::Quick,
@@ -95,6 +100,8 @@ impl Scale {
             | Subject::Dequantize(_) => self.streamed_rows,
             Subject::Quantize(..) => self.searched_rows,
             Subject::Update(_) => self.trained_rows,
+            // As many in all its tables.
+            Subject::Batched(_) => self.rows / TABLES,
             Subject::Copy | Subject::Lookup(..) | Subject::Sort | Subject::Baseline(..) => {
                 self.rows
             }
@@ -103,13 +110,17 @@ impl Scale {
 
     /// What an axis takes where it is varied, its usual value first.
     pub fn sweep(&self, axis: Axis, subject: &Subject) -> Vec<f64> {
+        let is_batch = matches!(subject, Subject::Batched(_));
         let numbers = |numbers: &[u32]| numbers.iter().map(|x| f64::from(*x)).collect();
         match axis {
             Axis::Rows => vec![f64::from(self.rows(subject))],
             Axis::Dim => numbers(self.dims),
+            Axis::Bags if is_batch => numbers(self.batches),
             // As many as make a batch of any length of bags.
             Axis::Bags => vec![],
+            Axis::BagLength if is_batch => vec![f64::from(self.bag_lengths[0])],
             Axis::BagLength => numbers(self.bag_lengths),
+            Axis::Zipf if is_batch => vec![self.zipfs[0]],
             Axis::Zipf => self.zipfs.to_vec(),
         }
     }
@@ -134,7 +145,7 @@ impl Scale {
             Subject::Lookup(spec, _) => {
                 subject.is_swept() && widths.iter().any(|bits| affine_f16(*bits) == spec.format)
             }
-            Subject::Baseline(..) => self.pace == Pace::Usual,
+            Subject::Batched(_) | Subject::Baseline(..) => self.pace == Pace::Usual,
             _ => false,
         }
     }

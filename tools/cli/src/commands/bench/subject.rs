@@ -13,6 +13,8 @@ pub enum Subject {
     Copy,
     /// A lookup; on a GPU also by a plan that is not the kernels' own choice.
     Lookup(LookupSpec, Option<LookupPlan>),
+    /// Sums of many tables' bags.
+    Batched(Dispatches),
     /// Packed rows back to f32.
     Dequantize(Format),
     /// f32 rows to packed ones.
@@ -23,6 +25,15 @@ pub enum Subject {
     Update(UpdateSpec),
     /// The same lookup as others do it.
     Baseline(Baseline, Bits),
+}
+
+/// By how many dispatches the bags of many tables are pooled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatches {
+    /// One for all tables.
+    One,
+    /// One for each: a baseline.
+    Many,
 }
 
 /// How others pool rows of a quantized table.
@@ -115,6 +126,7 @@ impl Subject {
         [Self::Copy]
             .into_iter()
             .chain(LookupSpec::all().flat_map(lookups))
+            .chain([Dispatches::One, Dispatches::Many].map(Self::Batched))
             .chain(Format::all().map(Self::Dequantize))
             .chain(Format::all().flat_map(methods))
             .chain([Self::Sort])
@@ -130,6 +142,8 @@ impl Subject {
             Self::Lookup(spec, plan) => {
                 format!("{}{}", spec.label(), plan.map_or("", LookupPlan::suffix))
             }
+            Self::Batched(Dispatches::One) => "batched.unweighted.f32".into(),
+            Self::Batched(Dispatches::Many) => "baseline.dispatches".into(),
             Self::Dequantize(format) => shader::dequantize(*format).label,
             Self::Quantize(format, method) => {
                 let (format, method) = (*format, *method);
@@ -154,6 +168,7 @@ impl Subject {
     pub fn rival(&self) -> Option<Self> {
         match self {
             Self::Baseline(_, bits) => Some(Self::Lookup(sum_of(affine_f16(*bits)), None)),
+            Self::Batched(Dispatches::Many) => Some(Self::Batched(Dispatches::One)),
             _ => None,
         }
     }
@@ -162,7 +177,7 @@ impl Subject {
     pub const fn item(&self) -> &'static str {
         match self {
             Self::Copy => "bytes",
-            Self::Lookup(..) | Self::Baseline(..) => "lookups",
+            Self::Lookup(..) | Self::Batched(_) | Self::Baseline(..) => "lookups",
             Self::Dequantize(_) | Self::Quantize(..) => "rows",
             Self::Sort | Self::Update(_) => "positions",
         }
@@ -173,7 +188,8 @@ impl Subject {
         match self {
             Self::Copy => false,
             Self::Dequantize(_) | Self::Quantize(..) => matches!(axis, Axis::Rows | Axis::Dim),
-            Self::Sort => axis != Axis::Dim,
+            // Its tables have dims of their own.
+            Self::Sort | Self::Batched(_) => axis != Axis::Dim,
             Self::Lookup(spec, _) if spec.pooling == Pooling::None => axis != Axis::BagLength,
             Self::Lookup(..) | Self::Update(_) | Self::Baseline(..) => true,
         }
@@ -183,7 +199,7 @@ impl Subject {
     pub fn is_swept(&self) -> bool {
         match self {
             Self::Lookup(spec, None) => *spec == sum_of(spec.format),
-            Self::Baseline(..) => true,
+            Self::Batched(_) | Self::Baseline(..) => true,
             _ => false,
         }
     }
@@ -192,7 +208,7 @@ impl Subject {
     pub fn is_usual(&self) -> bool {
         let four = |format: Format| format == affine_f16(Bits::B4);
         match self {
-            Self::Copy | Self::Dequantize(_) | Self::Sort => true,
+            Self::Copy | Self::Dequantize(_) | Self::Sort | Self::Batched(_) => true,
             Self::Lookup(spec, None) if four(spec.format) => {
                 // A change of one thing at a time.
                 let sum = sum_of(spec.format);
@@ -234,7 +250,7 @@ impl Subject {
             Self::Lookup(spec, None) => few(spec.format),
             Self::Lookup(_, Some(_)) => false,
             Self::Update(spec) => spec.format.bits() == Some(Bits::B8),
-            Self::Copy | Self::Sort | Self::Baseline(..) => true,
+            Self::Copy | Self::Sort | Self::Batched(_) | Self::Baseline(..) => true,
         }
     }
 }
