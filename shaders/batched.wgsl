@@ -62,19 +62,12 @@ override REMAPS: bool;
 var<private> table: Feature;
 var<private> counts: Counts;
 var<private> first_bag: u32;
-var<private> BITS: u32;
-var<private> HEADER_WORDS: u32;
-var<private> BF16: bool;
 var<private> MEAN: bool;
-var<private> TILE: u32;
 
 fn enter(feature: u32) {
     table = features[feature];
-    BITS = table.bits;
-    HEADER_WORDS = table.header_words;
-    BF16 = table.is_half == 0u;
+    enter_format();
     MEAN = table.pooling == POOLING_MEAN;
-    TILE = table.tile;
     let bags = min(requested.bags, batch.bags);
     counts = Counts(bags, min(requested.indices, batch.indices));
     first_bag = feature * bags;
@@ -130,15 +123,17 @@ fn batched(
     let number = group_number(group);
     enter(feature_of(number));
     let lane = (number - table.first_group) * WORKGROUP + local;
-    let tiles = (table.dim + TILE - 1u) / TILE;
+    let tiles = (table.dim + table.tile - 1u) / table.tile;
     let bag = first_bag + lane / tiles;
-    let column = lane % tiles * TILE;
+    let column = lane % tiles * table.tile;
     if bag >= first_bag + counts.bags {
         return;
     }
+    let leads = column == 0u;
     if MAXIMA && table.pooling == POOLING_MAX {
-        store_columns(bag, column, max_columns(bag, column, column == 0u));
-    } else {
-        pool_sum(bag, column);
+        store_columns(bag, column, max_columns(bag, column, leads));
+        return;
     }
+    let range = bag_range(bag, leads);
+    store_sum(bag, column, class_sum(bag, range, column, leads), pooled_share(range));
 }

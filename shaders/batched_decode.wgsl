@@ -7,9 +7,85 @@ const KIND_CODEBOOK: u32 = 2u;
 const KIND_BLOCKS: u32 = 3u;
 const KIND_FLOAT: u32 = 4u;
 
-// What no feature of the batch has is left out of the kernel.
-override CODEBOOKS: bool;
-override FLOATS: bool;
+// Classes of formats that are read alike.
+const CLASS_PACKED: u32 = 0u;
+const CLASS_CENTROIDS: u32 = 1u;
+const CLASS_FLOATS: u32 = 2u;
+
+// What no feature of the batch has is left out of the kernel: codes of affine or symmetric rows of so many bits, signed
+// ones, their scales, biases and steps of either type, rows with centroids, floats of so many bits.
+override CODES_2: bool;
+override CODES_3: bool;
+override CODES_4: bool;
+override CODES_8: bool;
+override SIGNED: bool;
+override HEADERS_F16: bool;
+override HEADERS_F32: bool;
+override CENTROIDS: bool;
+override FLOATS_16: bool;
+override FLOATS_32: bool;
+
+var<private> CLASS: u32;
+var<private> BITS: u32;
+var<private> HEADER_WORDS: u32;
+var<private> BF16: bool;
+
+fn format_classof(kind: u32) -> u32 {
+    if kind == KIND_FLOAT {
+        return CLASS_FLOATS;
+    }
+    return select(CLASS_PACKED, CLASS_CENTROIDS, kind == KIND_CODEBOOK || kind == KIND_BLOCKS);
+}
+
+fn enter_format() {
+    CLASS = format_classof(table.kind);
+    BITS = table.bits;
+    HEADER_WORDS = table.header_words;
+    BF16 = table.is_half == 0u;
+}
+
+// Sums a tile of a bag by one of several walks, one for each class and width, which are constants there. A branch within
+// a walk would be taken for every row, and drivers that run both sides of a branch would read each row in every way.
+fn class_sum(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
+    let format_class = CLASS;
+    let bits = BITS;
+    var sum = Sum();
+    if CODES_2 && format_class == CLASS_PACKED && bits == 2u {
+        CLASS = CLASS_PACKED;
+        BITS = 2u;
+        sum = walk_bag(bag, range, column, leads);
+    }
+    if CODES_3 && format_class == CLASS_PACKED && bits == 3u {
+        CLASS = CLASS_PACKED;
+        BITS = 3u;
+        sum = walk_bag(bag, range, column, leads);
+    }
+    if CODES_4 && format_class == CLASS_PACKED && bits == 4u {
+        CLASS = CLASS_PACKED;
+        BITS = 4u;
+        sum = walk_bag(bag, range, column, leads);
+    }
+    if CODES_8 && format_class == CLASS_PACKED && bits == 8u {
+        CLASS = CLASS_PACKED;
+        BITS = 8u;
+        sum = walk_bag(bag, range, column, leads);
+    }
+    if CENTROIDS && format_class == CLASS_CENTROIDS {
+        CLASS = CLASS_CENTROIDS;
+        sum = walk_bag(bag, range, column, leads);
+    }
+    if FLOATS_16 && format_class == CLASS_FLOATS && bits == 16u {
+        CLASS = CLASS_FLOATS;
+        BITS = 16u;
+        sum = walk_bag(bag, range, column, leads);
+    }
+    if FLOATS_32 && format_class == CLASS_FLOATS && bits == 32u {
+        CLASS = CLASS_FLOATS;
+        BITS = 32u;
+        sum = walk_bag(bag, range, column, leads);
+    }
+    return sum;
+}
 
 struct Levels {
     scale: f32,
@@ -21,11 +97,11 @@ struct Levels {
 }
 
 fn has_centroids() -> bool {
-    return CODEBOOKS && (table.kind == KIND_CODEBOOK || table.kind == KIND_BLOCKS);
+    return CENTROIDS && CLASS == CLASS_CENTROIDS;
 }
 
 fn is_float() -> bool {
-    return FLOATS && table.kind == KIND_FLOAT;
+    return (FLOATS_16 || FLOATS_32) && CLASS == CLASS_FLOATS;
 }
 
 fn codebook_word(at: u32) -> u32 {
@@ -48,10 +124,10 @@ fn row_levels(row: u32) -> Levels {
         return centroid_levels(row);
     }
     let start = row_start(row);
-    let is_signed = table.kind == KIND_SYMMETRIC;
+    let is_signed = SIGNED && table.kind == KIND_SYMMETRIC;
     let half = select(0u, 1u << (BITS - 1u), is_signed);
     let word = rows[start];
-    if table.is_half == 1u {
+    if HEADERS_F16 && (!HEADERS_F32 || table.is_half == 1u) {
         let bias = select(f16_to_f32(word >> 16u), 0.0, is_signed);
         return Levels(f16_to_f32(word & 0xffffu), bias, half, 0u);
     }

@@ -1,5 +1,17 @@
-// Sums and means of a batch by tiles of 32 or 64 columns.
+// Sums and means of a batch by tiles of 32 columns: of 64, narrow tables would be read as if they had as many.
 
-fn pool_sum(bag: u32, column: u32) {
-    pool_tile(bag, column);
+const TILE: u32 = 32u;
+
+// The walks of other classes than a feature's are not taken, but on drivers that run both sides of a branch their first
+// iteration is: it should be short.
+const TILE_STEP: u32 = 1u;
+
+alias Sum = Tile;
+
+fn walk_bag(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
+    return bag_tile(bag, range, column, leads);
+}
+
+fn store_sum(bag: u32, column: u32, sum: Sum, share: f32) {
+    store_tile(bag, column, sum, share);
 }

@@ -1,8 +1,5 @@
 // A tile: TILE columns of one output row, which a lane owns and walks the bag for alone, so that index, header and words
-// are loaded once for all of them.
-
-// Rows to an iteration: STEP of them take longer, and one walks only half as far (lookup_bags.wgsl).
-const TILE_STEP: u32 = 2u;
+// are loaded once for all of them. TILE_STEP rows to an iteration, one or two.
 
 // Half of a tile of 64, or one of 32.
 struct Half {
@@ -84,7 +81,9 @@ fn bag_tile(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Tile {
         var chunk = Tile();
         while position < stop {
             chunk = add_row(chunk, position, stop, column, leads);
-            chunk = add_row(chunk, position + 1u, stop, column, leads);
+            if TILE_STEP == 2u {
+                chunk = add_row(chunk, position + 1u, stop, column, leads);
+            }
             position += TILE_STEP;
         }
         total = Tile(plus_halves(total.low, chunk.low), plus_halves(total.high, chunk.high));
@@ -114,12 +113,7 @@ fn store_half(row: u32, column: u32, half: Half, share: f32) {
     store_within(row, column + 28u, half.h * share);
 }
 
-// Pools one tile of a bag.
-fn pool_tile(bag: u32, column: u32) {
-    let leads = column == 0u;
-    let range = bag_range(bag, leads);
-    let tile = bag_tile(bag, range, column, leads);
-    let share = pooled_share(range);
+fn store_tile(bag: u32, column: u32, tile: Tile, share: f32) {
     store_half(bag, column, tile.low, share);
     if is_high(column) {
         store_half(bag, column + 32u, tile.high, share);

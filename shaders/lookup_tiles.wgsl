@@ -1,6 +1,9 @@
 // The driver of sums and means where loads cost more than lanes are worth: a lane owns a tile.
 // Host guarantees: f16 rows have an even length.
 
+// STEP of them take longer, and one walks only half as far (lookup_bags.wgsl).
+const TILE_STEP: u32 = 2u;
+
 // Columns of a tile: 32, or 64.
 override TILE: u32;
 
@@ -12,7 +15,11 @@ fn lookup(
     let lane = group_number(group) * WORKGROUP + local;
     let tiles = (table.dim + TILE - 1u) / TILE;
     let bag = lane / tiles;
-    if bag < output_rows() {
-        pool_tile(bag, lane % tiles * TILE);
+    let column = lane % tiles * TILE;
+    if bag >= output_rows() {
+        return;
     }
+    let leads = column == 0u;
+    let range = bag_range(bag, leads);
+    store_tile(bag, column, bag_tile(bag, range, column, leads), pooled_share(range));
 }

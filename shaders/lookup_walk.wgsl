@@ -1,7 +1,7 @@
 // Pooling sum and mean where one lane walks the whole bag.
 
-fn sum_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
-    let range = bag_range(bag, leads);
+// The sum of four columns of a bag.
+fn bag_sum(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> vec4<f32> {
     var total = vec4<f32>();
     var position = range.x;
     while position < range.y {
@@ -13,5 +13,5 @@ fn sum_columns(bag: u32, column: u32, leads: bool) -> vec4<f32> {
         report_bag(bag, true);
         return vec4<f32>();
     }
-    return total * pooled_share(range);
+    return total;
 }

@@ -13,11 +13,9 @@ use super::tuning::Tuning;
 use super::{Arena, ArenaTable};
 use crate::batched::Placed;
 use crate::format::id_bits;
-use crate::shader::{
-    self, BatchedKernel, BatchedUniform, CountsWords, FeatureWords, Parts, WORKGROUP,
-};
+use crate::shader::{self, BatchedKernel, BatchedUniform, CountsWords, FeatureWords, Parts};
 use crate::{
-    Error, Feature, IndexType, LookupPlan, LookupStatus, Output, Place, Pooling, Result, Weighting,
+    Error, Feature, IndexType, LookupPlan, LookupStatus, Output, Place, Result, Weighting,
 };
 
 /// Which batched lookup.
@@ -101,10 +99,7 @@ impl BatchedLookup {
         let words: Vec<_> = std::iter::zip(spec.features, &placed.places)
             .map(|(feature, place)| {
                 let mut words = feature_words(&tables[feature.table], feature, place);
-                words.tile = match feature.pooling {
-                    Pooling::Max => 4,
-                    _ => tuning.batched_tile(words.dim),
-                };
+                words.tile = plan.tile(feature.pooling);
                 words
             })
             .collect();
@@ -244,15 +239,16 @@ impl BatchedLookup {
 
     /// Every feature with its first workgroup, and how many there are.
     fn grid(&self, bags: u64) -> Result<(Vec<FeatureWords>, Work)> {
+        let workgroup = self.kernel.plan.workgroup();
         let mut features = self.words.clone();
         let mut groups = 0u64;
         for feature in &mut features {
             feature.first_group = groups as u32;
             let lanes = bags * u64::from(feature.dim.div_ceil(feature.tile));
-            groups += lanes.div_ceil(WORKGROUP.into());
+            groups += lanes.div_ceil(workgroup.into());
         }
         // Kernels count lanes in 32 bits, those of a grid that was folded to a whole last row too.
-        let most = u64::from(u32::MAX / WORKGROUP - shader::GRID_WIDTH);
+        let most = u64::from(u32::MAX / workgroup - shader::GRID_WIDTH);
         if groups > most {
             return Err(Error::Limit {
                 argument: "output",

@@ -76,15 +76,6 @@ impl Tuning {
         }
     }
 
-    /// Columns that a lane pools of a feature of so many.
-    pub(super) fn batched_tile(&self, dim: u32) -> u32 {
-        match (self.batched_plan(), self.wide) {
-            (BatchedPlan::Columns, _) => 4,
-            (BatchedPlan::Tiles, LookupPlan::Tiles64) if dim > 32 => 64,
-            (BatchedPlan::Tiles, _) => 32,
-        }
-    }
-
     /// The plan of bags that are not long in wide tables, where the table's shape allows it.
     pub(super) fn usual(&self, spec: &LookupSpec) -> LookupPlan {
         match LookupPlan::Split.fits(spec) {

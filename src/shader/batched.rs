@@ -127,15 +127,32 @@ impl FeatureWords {
 /// How a batched lookup shares out columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BatchedPlan {
-    /// Four columns to a lane; [`FeatureWords::tile`] is 4.
+    /// Four columns to a lane.
     Columns,
-    /// 32 or 64 columns to a lane, as [`FeatureWords::tile`] says; 4 for a max.
+    /// 32 columns to a lane; 4 for a max.
     Tiles,
 }
 
 impl BatchedPlan {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Columns, Self::Tiles];
+
+    /// Lanes of a workgroup. A feature of few bags has few tiles, and drivers that run lanes one after the other run
+    /// those without work, too.
+    pub const fn workgroup(self) -> u32 {
+        match self {
+            Self::Columns => WORKGROUP,
+            Self::Tiles => 16,
+        }
+    }
+
+    /// Columns that a lane pools: what [`FeatureWords::tile`] has to be.
+    pub const fn tile(self, pooling: Pooling) -> u32 {
+        match (self, pooling) {
+            (Self::Columns, _) | (_, Pooling::Max) => 4,
+            (Self::Tiles, _) => 32,
+        }
+    }
 
     const fn suffix(self) -> &'static str {
         match self {
@@ -147,34 +164,55 @@ impl BatchedPlan {
 
 /// What some feature of a batch has; a kernel for batches that have less is smaller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
-    /// Rows with codebooks, of their own or of their blocks.
-    pub codebooks: bool,
-    /// Rows of floats.
-    pub floats: bool,
-    /// Max pooling.
-    pub maxima: bool,
-    /// A remap.
-    pub remaps: bool,
-}
+pub struct Parts(u32);
 
 impl Parts {
+    /// The constants of the kernel, one for each part.
+    const NAMES: [&'static str; 12] = [
+        "CODES_2",
+        "CODES_3",
+        "CODES_4",
+        "CODES_8",
+        "SIGNED",
+        "HEADERS_F16",
+        "HEADERS_F32",
+        "CENTROIDS",
+        "FLOATS_16",
+        "FLOATS_32",
+        "MAXIMA",
+        "REMAPS",
+    ];
+
     /// All of it.
-    pub const ALL: Self = Self {
-        codebooks: true,
-        floats: true,
-        maxima: true,
-        remaps: true,
-    };
+    pub const ALL: Self = Self((1 << Self::NAMES.len()) - 1);
 
     /// What a feature adds.
     pub fn with(self, words: &FeatureWords) -> Self {
-        Self {
-            codebooks: self.codebooks || matches!(words.kind, 2 | 3),
-            floats: self.floats || words.kind == 4,
-            maxima: self.maxima || words.pooling == 3,
-            remaps: self.remaps || words.remap_len > 0,
-        }
+        let read = match (words.kind, words.bits) {
+            (0 | 1, 2) => "CODES_2",
+            (0 | 1, 3) => "CODES_3",
+            (0 | 1, 4) => "CODES_4",
+            (0 | 1, _) => "CODES_8",
+            (4, 16) => "FLOATS_16",
+            (4, _) => "FLOATS_32",
+            (_, _) => "CENTROIDS",
+        };
+        let has = |name| match name {
+            "SIGNED" => words.kind == 1,
+            "HEADERS_F16" => words.kind < 2 && words.is_half == 1,
+            "HEADERS_F32" => words.kind < 2 && words.is_half == 0,
+            "MAXIMA" => words.pooling == 3,
+            "REMAPS" => words.remap_len > 0,
+            name => name == read,
+        };
+        let bits = Self::NAMES.iter().enumerate();
+        let bits = bits.map(|(bit, name)| u32::from(has(*name)) << bit);
+        Self(self.0 | bits.sum::<u32>())
+    }
+
+    fn constants(self) -> impl Iterator<Item = (&'static str, f64)> {
+        let names = Self::NAMES.into_iter().enumerate();
+        names.map(move |(bit, name)| (name, flag(self.0 >> bit & 1 == 1)))
     }
 }
 
@@ -195,7 +233,13 @@ pub struct BatchedKernel {
 
 /// The kernel of a batch.
 pub fn batched(kernel: &BatchedKernel) -> Variant {
-    let parts = kernel.parts;
+    let mut constants = vec![
+        ("WORKGROUP", f64::from(kernel.plan.workgroup())),
+        ("WEIGHTED", flag(kernel.weighting == Weighting::Weighted)),
+        ("OUTPUT_F16", flag(kernel.output == Output::F16)),
+        ("INDEX_I64", flag(kernel.index == IndexType::I64)),
+    ];
+    constants.extend(kernel.parts.constants());
     Variant {
         label: format!(
             "batched.{}.{}{}{}",
@@ -209,16 +253,7 @@ pub fn batched(kernel: &BatchedKernel) -> Variant {
             BatchedPlan::Tiles => TILES,
         },
         entry_point: "batched",
-        constants: vec![
-            ("WORKGROUP", f64::from(WORKGROUP)),
-            ("WEIGHTED", flag(kernel.weighting == Weighting::Weighted)),
-            ("OUTPUT_F16", flag(kernel.output == Output::F16)),
-            ("INDEX_I64", flag(kernel.index == IndexType::I64)),
-            ("CODEBOOKS", flag(parts.codebooks)),
-            ("FLOATS", flag(parts.floats)),
-            ("MAXIMA", flag(parts.maxima)),
-            ("REMAPS", flag(parts.remaps)),
-        ],
+        constants,
         bindings: BINDINGS,
         promise: Promise::Bound,
     }
