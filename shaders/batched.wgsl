@@ -135,5 +135,10 @@ fn batched(
         return;
     }
     let range = bag_range(bag, leads);
+    if is_rare() {
+        let sum = bag_sum(bag, range, column, leads);
+        store_columns(bag, column, sum * pooled_share(range));
+        return;
+    }
     store_sum(bag, column, class_sum(bag, range, column, leads), pooled_share(range));
 }

@@ -44,6 +44,12 @@ fn enter_format() {
     BF16 = table.is_half == 0u;
 }
 
+// Whether rows are such as few tables have, centroids or floats of 32 bits: they are read by columns and by one walk for
+// all, because a tile of them is much code.
+fn is_rare() -> bool {
+    return has_centroids() || (FLOATS_32 && CLASS == CLASS_FLOATS && BITS == 32u);
+}
+
 // Sums a tile of a bag by one of several walks, one for each class and width, which are constants there. A branch within
 // a walk would be taken for every row, and drivers that run both sides of a branch would read each row in every way.
 fn class_sum(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
@@ -70,18 +76,9 @@ fn class_sum(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
         BITS = 8u;
         sum = walk_bag(bag, range, column, leads);
     }
-    if CENTROIDS && format_class == CLASS_CENTROIDS {
-        CLASS = CLASS_CENTROIDS;
-        sum = walk_bag(bag, range, column, leads);
-    }
     if FLOATS_16 && format_class == CLASS_FLOATS && bits == 16u {
         CLASS = CLASS_FLOATS;
         BITS = 16u;
-        sum = walk_bag(bag, range, column, leads);
-    }
-    if FLOATS_32 && format_class == CLASS_FLOATS && bits == 32u {
-        CLASS = CLASS_FLOATS;
-        BITS = 32u;
         sum = walk_bag(bag, range, column, leads);
     }
     return sum;

@@ -42,7 +42,7 @@ fn is_high(column: u32) -> bool {
 }
 
 // The sum so far and the row at a position, if that lies before the end and holds a row.
-fn add_row(sum: Tile, position: u32, end: u32, column: u32, leads: bool) -> Tile {
+fn add_tile_row(sum: Tile, position: u32, end: u32, column: u32, leads: bool) -> Tile {
     if position >= end {
         return sum;
     }
@@ -80,9 +80,9 @@ fn bag_tile(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Tile {
         let stop = min(position + CHUNK, range.y);
         var chunk = Tile();
         while position < stop {
-            chunk = add_row(chunk, position, stop, column, leads);
+            chunk = add_tile_row(chunk, position, stop, column, leads);
             if TILE_STEP == 2u {
-                chunk = add_row(chunk, position + 1u, stop, column, leads);
+                chunk = add_tile_row(chunk, position + 1u, stop, column, leads);
             }
             position += TILE_STEP;
         }

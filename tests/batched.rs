@@ -8,6 +8,7 @@ mod common;
 use common::{Bench, gpu};
 use qembed::gpu::{Arena, ArenaTable, BatchedSpec, Counts, LookupArgs};
 use qembed::reference::{self, BatchedArgs};
+use qembed::shader::BatchedPlan;
 use qembed::verify::batched::{self, BatchedData, BatchedVariant};
 use qembed::verify::shapes::Random;
 use qembed::verify::{Lookup, compare};
@@ -360,7 +361,7 @@ struct Both {
     batched: Vec<f32>,
 }
 
-fn both(session: &Session, data: &BatchedData, weighting: Weighting, plan: LookupPlan) -> Both {
+fn both(session: &Session, data: &BatchedData, weighting: Weighting, plan: BatchedPlan) -> Both {
     let bench = Bench { session };
     let kernels = session.kernels();
     let indices = bench.buffer(&data.indices);
@@ -378,15 +379,10 @@ fn both(session: &Session, data: &BatchedData, weighting: Weighting, plan: Looku
             weighting,
             output: Output::F32,
         };
-        let plan = if plan.fits(&spec) {
-            plan
-        } else {
-            LookupPlan::Columns
-        };
         let first = number * data.bags as usize;
         let offsets = bench.buffer(&data.offsets[first..=first + data.bags as usize]);
         let output = bench.buffer(&vec![0xdead_beef; (data.bags * packed.dim()) as usize]);
-        let lookup = kernels.lookup_by(spec, plan).unwrap();
+        let lookup = kernels.lookup(spec).unwrap();
         let args = LookupArgs {
             counts: Counts::Host {
                 bags: data.bags,
@@ -438,11 +434,7 @@ fn one_dispatch_is_as_many_as_there_are_features() {
     let Some(session) = gpu() else { return };
     for weighting in Weighting::ALL {
         let data = batch("recommender", weighting);
-        for plan in [
-            LookupPlan::Columns,
-            LookupPlan::Tiles32,
-            LookupPlan::Tiles64,
-        ] {
+        for plan in BatchedPlan::ALL {
             let both = both(session, &data, weighting, plan);
             let dims = data
                 .features

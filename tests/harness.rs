@@ -2,14 +2,16 @@
 
 use qembed::reference::quantize::Solver;
 use qembed::reference::{self, LookupArgs, Pooled, StepArgs, UpdateArgs};
+use qembed::shader::BatchedPlan;
 use qembed::training::{self, UpdateSpec, training_formats};
+use qembed::verify::batched::{BatchedData, BatchedVariant};
 use qembed::verify::compare::{self, Fill, Outcome};
 use qembed::verify::shapes::{Batch, Random};
 use qembed::verify::training::{Learned, Updated, Weighed, learn_by, training_shapes, update_by};
 use qembed::verify::{self, CpuEngine, Engine, Lookup, Quantized};
 use qembed::{
-    Bits, Format, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
-    Result, Weighting,
+    Bits, Format, IndexType, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable,
+    Pooling, Result, Weighting,
 };
 
 /// The reference as an engine, with a defect planted in what it gives.
@@ -20,6 +22,7 @@ struct Planted<F: Fn(Stage<'_>)> {
 /// What a defect may touch.
 enum Stage<'a> {
     Lookup(&'a LookupSpec, &'a mut Lookup, usize),
+    Batched(&'a BatchedData, &'a mut Lookup),
     Quantize(&'a mut Quantized),
     Dequantize(&'a mut Vec<f32>),
     /// The rows that were, and what became of them.
@@ -54,6 +57,20 @@ impl<F: Fn(Stage<'_>)> Engine for Planted<F> {
             guards: Outcome::PASS,
         };
         (self.defect)(Stage::Lookup(spec, &mut lookup, table.dim() as usize));
+        Ok(lookup)
+    }
+
+    const BATCHED_PLANS: &'static [BatchedPlan] = &[];
+    const INDEX_TYPES: &'static [IndexType] = &[IndexType::U32];
+
+    fn batched(&self, variant: &BatchedVariant, data: &BatchedData) -> Result<Lookup> {
+        let expected = reference::batched(data.args(&data.tables(), variant.weighting))?;
+        let mut lookup = Lookup {
+            values: data.placed_values(variant, &expected)?,
+            status: expected.status,
+            guards: Outcome::PASS,
+        };
+        (self.defect)(Stage::Batched(data, &mut lookup));
         Ok(lookup)
     }
 
@@ -150,6 +167,42 @@ fn a_wrong_element_is_caught_in_every_variant() {
         });
         assert_eq!((failed, all), (1, 1), "{label}");
     }
+}
+
+/// Batches: a wrong element in any feature, two features' columns exchanged, a status that counts what was pruned.
+#[test]
+fn a_wrong_batch_is_caught() {
+    let batches = |defect: fn(&BatchedData, &mut Lookup)| {
+        run("batched.", move |stage| {
+            if let Stage::Batched(data, lookup) = stage
+                && !lookup.values.is_empty()
+            {
+                defect(data, lookup);
+            }
+        })
+    };
+    // Those without features or bags, in two weightings and, but for odd dims, two outputs.
+    let nothing = 2 * 2 * 2;
+    for defect in [
+        |_: &BatchedData, lookup: &mut Lookup| lookup.values[0] += 1.0,
+        |_: &BatchedData, lookup: &mut Lookup| *lookup.values.last_mut().unwrap() -= 1.0,
+        |_: &BatchedData, lookup: &mut Lookup| lookup.status.bad_indices += 1,
+    ] {
+        let (failed, all) = batches(defect);
+        assert_eq!(failed, all - nothing);
+        assert_eq!(all, verify::count::<CpuEngine>("batched."));
+    }
+    let (failed, all) = run("batched.unweighted.f32/recommender", |stage| {
+        if let Stage::Batched(data, lookup) = stage {
+            let stride = lookup.values.len() / data.bags as usize;
+            for row in lookup.values.chunks_exact_mut(stride) {
+                // Both have 16 columns.
+                let (first, others) = row.split_at_mut(16);
+                first.swap_with_slice(&mut others[..16]);
+            }
+        }
+    });
+    assert_eq!((failed, all), (1, 1));
 }
 
 #[test]

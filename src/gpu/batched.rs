@@ -9,14 +9,13 @@ use super::kernels::Kernels;
 use super::lookup::{BoundLookup, Counts, LookupArgs};
 use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
-use super::tuning::Tuning;
 use super::{Arena, ArenaTable};
 use crate::batched::Placed;
 use crate::format::id_bits;
-use crate::shader::{self, BatchedKernel, BatchedUniform, CountsWords, FeatureWords, Parts};
-use crate::{
-    Error, Feature, IndexType, LookupPlan, LookupStatus, Output, Place, Result, Weighting,
+use crate::shader::{
+    self, BatchedKernel, BatchedPlan, BatchedUniform, CountsWords, FeatureWords, Parts,
 };
+use crate::{Error, Feature, IndexType, LookupStatus, Output, Place, Result, Weighting};
 
 /// Which batched lookup.
 #[derive(Clone, Copy, Debug)]
@@ -60,26 +59,20 @@ impl Kernels {
     /// another number than features, whose rows run into each other, or where f16 rows would share words;
     /// [`Error::Unsupported`] for a gather and a weighted max; [`Error::Device`], [`Error::DeviceLost`].
     pub fn batched(&self, arena: &Arena, spec: BatchedSpec<'_>) -> Result<BatchedLookup> {
-        BatchedLookup::new(self, arena, spec, self.tuning())
+        BatchedLookup::new(self, arena, spec, self.tuning().batched_plan())
     }
 
     /// [`Kernels::batched`] by a plan of the caller's choice: to measure, and to verify.
     ///
     /// # Errors
-    /// Those of [`Kernels::batched`]; [`Error::Unsupported`] for [`LookupPlan::Split`].
+    /// Those of [`Kernels::batched`].
     pub fn batched_by(
         &self,
         arena: &Arena,
         spec: BatchedSpec<'_>,
-        plan: LookupPlan,
+        plan: BatchedPlan,
     ) -> Result<BatchedLookup> {
-        if plan == LookupPlan::Split {
-            return Err(Error::Unsupported {
-                what: "a batch whose bags are split".into(),
-                instead: "take another plan, or look long bags up in one table",
-            });
-        }
-        BatchedLookup::new(self, arena, spec, Tuning::fixed(plan))
+        BatchedLookup::new(self, arena, spec, plan)
     }
 }
 
@@ -88,18 +81,17 @@ impl BatchedLookup {
         kernels: &Kernels,
         arena: &Arena,
         spec: BatchedSpec<'_>,
-        tuning: Tuning,
+        plan: BatchedPlan,
     ) -> Result<Self> {
         kernels.check_arena(arena)?;
         let tables = arena.tables();
         let dims: Vec<_> = tables.iter().map(|table| table.desc.dim).collect();
         let kind = (spec.weighting, spec.output);
         let placed = Placed::new(&dims, spec.features, spec.places, kind)?;
-        let plan = tuning.batched_plan();
         let words: Vec<_> = std::iter::zip(spec.features, &placed.places)
             .map(|(feature, place)| {
                 let mut words = feature_words(&tables[feature.table], feature, place);
-                words.tile = plan.tile(feature.pooling);
+                words.tile = plan.tile(&words);
                 words
             })
             .collect();

@@ -7,15 +7,11 @@ use crate::{Float, Format, IndexType, Output, Params, Pooling, Weighting};
 macro_rules! batched {
     ($($file:literal),+) => {
         module!("dispatch.wgsl", "exact.wgsl", "decode.wgsl", "codes.wgsl", "centroids.wgsl", "blocks.wgsl", "floats.wgsl", "batched_decode.wgsl",
-            "lookup.wgsl", "lookup_weights.wgsl", "lookup_bags.wgsl", "lookup_chunks.wgsl", "lookup_max.wgsl", "batched.wgsl", $($file),+)
+            "lookup.wgsl", "lookup_weights.wgsl", "lookup_bags.wgsl", "lookup_chunks.wgsl", "lookup_max.wgsl", "lookup_sum.wgsl", "lookup_walk.wgsl", "batched.wgsl", $($file),+)
     };
 }
 
-const COLUMNS: &str = batched!(
-    "lookup_sum.wgsl",
-    "lookup_walk.wgsl",
-    "batched_columns.wgsl"
-);
+const COLUMNS: &str = batched!("batched_columns.wgsl");
 const TILES: &str = batched!("lookup_tile.wgsl", "batched_tiles.wgsl");
 
 const BINDINGS: &[Binding] = &[
@@ -129,7 +125,7 @@ impl FeatureWords {
 pub enum BatchedPlan {
     /// Four columns to a lane.
     Columns,
-    /// 32 columns to a lane; 4 for a max.
+    /// 32 columns to a lane; four for a max, and of rows with centroids or floats of 32 bits.
     Tiles,
 }
 
@@ -146,15 +142,20 @@ impl BatchedPlan {
         }
     }
 
-    /// Columns that a lane pools: what [`FeatureWords::tile`] has to be.
-    pub const fn tile(self, pooling: Pooling) -> u32 {
-        match (self, pooling) {
-            (Self::Columns, _) | (_, Pooling::Max) => 4,
-            (Self::Tiles, _) => 32,
+    /// Columns that a lane pools of a feature: what [`FeatureWords::tile`] has to be.
+    pub const fn tile(self, feature: &FeatureWords) -> u32 {
+        let by_columns = matches!(
+            (feature.kind, feature.bits, feature.pooling),
+            (_, _, 3) | (2 | 3, _, _) | (4, 32, _)
+        );
+        match self {
+            Self::Tiles if !by_columns => 32,
+            Self::Columns | Self::Tiles => 4,
         }
     }
 
-    const fn suffix(self) -> &'static str {
+    /// What it adds to a variant's label.
+    pub const fn suffix(self) -> &'static str {
         match self {
             Self::Columns => "+columns",
             Self::Tiles => "+tiles",

@@ -8,7 +8,8 @@ use super::compare::{self, Outcome};
 use super::{Case, Engine, Lookup};
 use crate::batched::Placed;
 use crate::reference::{self, BatchedArgs};
-use crate::{BatchedTable, IndexType, LookupPlan, Output, Place, Result, Weighting};
+use crate::shader::BatchedPlan;
+use crate::{BatchedTable, IndexType, Output, Place, Result, Weighting};
 
 /// Which batched lookup is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,41 +20,35 @@ pub struct BatchedVariant {
     pub output: Output,
     /// Type of indices and offsets.
     pub index: IndexType,
-    /// One of [`Engine::PLANS`], or `None` for the engine's own choice.
-    pub plan: Option<LookupPlan>,
+    /// One of [`Engine::BATCHED_PLANS`], or `None` for the engine's own choice.
+    pub plan: Option<BatchedPlan>,
 }
 
 impl BatchedVariant {
-    /// The engine's own choice of plan for every weighting and output, each plan for two of them, and every type of
-    /// indices for two: a kernel is compiled for each, and what they have to do with each other is little.
+    /// The engine's own choice of plan for every weighting and output, each plan for one of them, and each type of
+    /// indices for another: a kernel is compiled for each, and one has little to do with the other.
     fn all<E: Engine>() -> impl Iterator<Item = Self> {
-        let kinds = Weighting::ALL
+        let of = |weighting, output| Self {
+            weighting,
+            output,
+            index: IndexType::U32,
+            plan: None,
+        };
+        let usual = Weighting::ALL
             .into_iter()
-            .flat_map(|weighting| Output::ALL.map(|output| (weighting, output)));
-        kinds.flat_map(|(weighting, output)| {
-            let is_sampled = (weighting == Weighting::Weighted) == (output == Output::F32);
-            let sampled = |len: usize| if is_sampled { len } else { 0 };
-            let of = move |index, plan| Self {
-                weighting,
-                output,
-                index,
-                plan,
-            };
-            let plans = E::PLANS.iter().filter(|plan| **plan != LookupPlan::Split);
-            let planned = plans
-                .take(sampled(usize::MAX))
-                .map(move |plan| of(IndexType::U32, Some(*plan)));
-            let others = E::INDEX_TYPES
-                .iter()
-                .filter(|index| **index != IndexType::U32);
-            let indexed = others
-                .take(sampled(usize::MAX))
-                .map(move |index| of(*index, None));
-            [of(IndexType::U32, None)]
-                .into_iter()
-                .chain(planned)
-                .chain(indexed)
-        })
+            .flat_map(move |weighting| Output::ALL.map(|output| of(weighting, output)));
+        let planned = E::BATCHED_PLANS.iter().map(move |plan| Self {
+            plan: Some(*plan),
+            ..of(Weighting::Weighted, Output::F32)
+        });
+        let others = E::INDEX_TYPES
+            .iter()
+            .filter(|index| **index != IndexType::U32);
+        let indexed = others.map(move |index| Self {
+            index: *index,
+            ..of(Weighting::Unweighted, Output::F16)
+        });
+        usual.chain(planned).chain(indexed)
     }
 
     fn label(&self) -> String {
@@ -61,7 +56,7 @@ impl BatchedVariant {
             "batched.{}.{}{}{}",
             self.weighting.name(),
             self.output.name(),
-            self.plan.map_or("", LookupPlan::suffix),
+            self.plan.map_or("", BatchedPlan::suffix),
             self.index.suffix()
         )
     }
@@ -158,6 +153,33 @@ impl BatchedData {
             offsets: &self.offsets,
             weights: (weighting == Weighting::Weighted).then_some(&self.weights),
         }
+    }
+
+    /// An output of the reference's values, rounded once.
+    ///
+    /// # Errors
+    /// None for data of [`batched_data`].
+    pub fn placed_values(
+        &self,
+        variant: &BatchedVariant,
+        expected: &reference::Batched,
+    ) -> Result<Vec<f32>> {
+        let placed = self.placed(variant)?;
+        let mut values = vec![0.0; placed.elements(self.bags.into()) as usize];
+        for (number, pooled) in expected.features.iter().enumerate() {
+            let (place, dim) = (placed.places[number], placed.dims[number] as usize);
+            for (bag, row) in pooled.output.chunks_exact(dim).enumerate() {
+                let first = place.first as usize + bag * place.stride as usize;
+                let round = |x: &f64| match variant.output {
+                    Output::F32 => *x as f32,
+                    Output::F16 => half::f16::from_f32(*x as f32).to_f32(),
+                };
+                for (value, x) in values[first..first + dim].iter_mut().zip(row) {
+                    *value = round(x);
+                }
+            }
+        }
+        Ok(values)
     }
 
     /// Where the features' rows go.

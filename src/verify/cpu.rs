@@ -7,6 +7,7 @@ use super::training::{self, Learned, Updated, Weighed};
 use super::{Engine, Lookup, Quantized, reference_args};
 use crate::reference::quantize::Solver;
 use crate::reference::{StepArgs, UpdateArgs};
+use crate::shader::BatchedPlan;
 use crate::{
     BatchedRequest, Format, IndexType, LookupPlan, LookupRequest, LookupSpec, Method, OutOfRange,
     PackedTable, Result, Weighting, cpu,
@@ -48,6 +49,7 @@ impl Engine for CpuEngine {
         })
     }
 
+    const BATCHED_PLANS: &'static [BatchedPlan] = &[];
     const INDEX_TYPES: &'static [IndexType] = &[IndexType::U32];
 
     fn batched(&self, variant: &BatchedVariant, data: &BatchedData) -> Result<Lookup> {

@@ -22,7 +22,7 @@ use training::{Learned, Updated, Weighed};
 
 use crate::reference::quantize::Solver;
 use crate::reference::{self, StepArgs, UpdateArgs, quantize_row};
-use crate::shader;
+use crate::shader::{self, BatchedPlan};
 use crate::{
     Bits, Float, Format, IndexType, LookupPlan, LookupSpec, LookupStatus, Method, Output,
     PackedTable, Params, Pooling, QuantizeSpec, QuantizeStatus, Result, Weighting,
@@ -53,6 +53,9 @@ pub trait Engine {
         planned: (&LookupSpec, Option<LookupPlan>),
         batch: &Batch,
     ) -> Result<Lookup>;
+
+    /// The plans that its batched lookups can be told to take.
+    const BATCHED_PLANS: &'static [BatchedPlan];
 
     /// The types of indices that its batched lookups read.
     const INDEX_TYPES: &'static [IndexType];

@@ -108,7 +108,7 @@ pub fn batched_shapes() -> Vec<BatchedShape> {
             })
             .collect(),
         is_apart: true,
-        ..shape("shared", formats(16)[..2].to_vec(), 9)
+        ..shape("shared", formats(16), 9)
     };
     let faulty = BatchedShape {
         faults: Faults::Some,
@@ -116,14 +116,14 @@ pub fn batched_shapes() -> Vec<BatchedShape> {
     };
     let empty = BatchedShape {
         lengths: &[0],
-        ..shape("empty", formats(8)[..3].to_vec(), 4)
+        ..shape("empty", formats(8), 4)
     };
     vec![
         shape("formats", formats(16), 11),
         shape("recommender", recommender(), 16),
         shape("edges", edges.to_vec(), 8),
         shape("many", vec![table(Format::Float(Float::F32), 2, 5); 300], 3),
-        shape("no-bags", formats(8)[..3].to_vec(), 0),
+        shape("no-bags", formats(8), 0),
         shape("no-features", vec![], 0),
         shared,
         faulty,

@@ -18,6 +18,7 @@ use crate::gpu::{
 };
 use crate::reference::quantize::Solver;
 use crate::reference::{StepArgs, UpdateArgs};
+use crate::shader::BatchedPlan;
 use crate::table::rows_of;
 use crate::{
     Format, IndexType, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
@@ -139,6 +140,7 @@ impl Engine for GpuEngine<'_> {
         })
     }
 
+    const BATCHED_PLANS: &'static [BatchedPlan] = &BatchedPlan::ALL;
     const INDEX_TYPES: &'static [IndexType] = &IndexType::ALL;
 
     fn batched(&self, variant: &BatchedVariant, data: &BatchedData) -> Result<Lookup> {
