@@ -250,6 +250,7 @@ pub fn all() -> impl Iterator<Item = Variant> {
         .chain(quantizes)
         .chain(dequantizes)
         .chain([prepare()])
+        .chain(super::collect::all())
         .chain(super::sort::all())
         .chain(super::update::all())
 }
