@@ -141,7 +141,7 @@ fn check(session: Option<&Session>, spec: UpdateSpec, dim: u32, indices: Indices
         common::timed(session, 1, |pass| device.bound.record(pass));
         let status = common::read(session, &device.status);
         assert_eq!(status, words(&UpdateStatus::CLEAR), "{}", spec.label());
-        let rows = common::read(session, device.table.rows().buffer);
+        let rows = common::read(session, device.table.shards().next().unwrap().words.buffer);
         let state = device.state.as_ref();
         let state = state.map_or(vec![], |state| common::read(session, state));
         let expected_state: Vec<u32> = expected_state.iter().map(|x| x.to_bits()).collect();

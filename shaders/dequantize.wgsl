@@ -1,12 +1,17 @@
 // Packed rows to f32 rows, bit for bit those of the reference.
 //
 // Grid: a lane owns four columns of one row.
-// Bindings: 0 table, 1 range, 2 rows [rows, row_words], 3 values [range.rows, dim] f32.
-// Host guarantees: first_row + rows <= table.rows; values holds rows * dim.
+// Bindings: 0 table, 1 range, 2 rows [rows, row_words], 3 values [rows, dim] f32, 8 codebooks and block ids, where rows
+//   share them.
+// Host guarantees: rows and values hold those of the range.
 
+// All in rows of the table.
 struct RowRange {
     first_row: u32,
     rows: u32,
+    // Where `rows` and `values` begin.
+    shard_row: u32,
+    values_row: u32,
 }
 
 @group(0) @binding(1) var<uniform> range: RowRange;
@@ -25,8 +30,12 @@ fn dequantize(
         return;
     }
     let column = lane % lanes * 4u;
-    let columns = row_values(range.first_row + row, column);
-    let at = row * table.dim + column;
+    let table_row = range.first_row + row;
+    let shard_row = table_row - range.shard_row;
+    // Rows without a header have their levels in what the whole table shares, by their number there.
+    let levels = row_levels(select(shard_row, table_row, HEADER_WORDS == 0u));
+    let columns = level_values(levels, row_codes(shard_row, column));
+    let at = (table_row - range.values_row) * table.dim + column;
     let left = table.dim - column;
     values[at] = columns.x;
     if left > 1u {

@@ -28,24 +28,6 @@ struct Status {
 @group(0) @binding(7) var<storage, read_write> status: Status;
 
 override OUTPUT_F16: bool;
-// Type of indices and offsets; else u32.
-override INDEX_I64: bool;
-
-// No row has this number: a table has at most 2^32 - 1 of them.
-const NO_ROW: u32 = 0xffffffffu;
-
-// An i64 as u32; as NO_ROW, which is neither a row nor a position, where 32 bits do not hold it.
-fn narrowed(low: u32, high: u32) -> u32 {
-    return select(NO_ROW, low, high == 0u);
-}
-
-fn index_at(position: u32) -> u32 {
-    if INDEX_I64 {
-        return narrowed(indices[2u * position], indices[2u * position + 1u]);
-    }
-    return indices[position];
-}
-
 fn report_index(position: u32) {
     atomicAdd(&status.bad_indices, 1u);
     atomicMin(&status.first_position, position);

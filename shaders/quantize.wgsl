@@ -3,15 +3,19 @@
 // quantize_reach.wgsl with a method's fragment are the kernels.
 // Bit for bit the reference's.
 //
-// Bindings: 0 table, 1 work, 2 values [work.rows, dim] f32, 3 rows [rows, row_words], 4 status [6].
-// Host guarantees: first_row + rows <= table.rows.
+// Bindings: 0 table, 1 work, 2 values [rows, dim] f32, 3 rows [rows, row_words], 4 status [6].
+// Host guarantees: rows and values hold those of the work.
 // A row with a NaN, an infinity, or numbers that its header or its floats cannot hold is stored as zeros and
 // counted in status; so is, with whatever stands in it, a row whose loops the driver ended early.
 // A kernel supplies code_at(column).
 
 struct Work {
+    // All in rows of the table.
     first_row: u32,
     rows: u32,
+    // Where `rows` and `values` begin.
+    shard_row: u32,
+    values_row: u32,
     // Of the greedy walk: after how many it ends wherever it is.
     most_steps: u32,
     iterations: u32,
@@ -39,8 +43,12 @@ fn is_finite_key(key: u32) -> bool {
     return key >= 0x00800000u && key < 0xff800000u;
 }
 
+fn value_word(row: u32, column: u32) -> u32 {
+    return values[(work.first_row - work.values_row + row) * table.dim + column];
+}
+
 fn value_bits(row: u32, column: u32) -> u32 {
-    return input_bits(values[row * table.dim + column]);
+    return input_bits(value_word(row, column));
 }
 
 fn report_not_finite(row: u32) {
@@ -55,7 +63,7 @@ fn report_out_of_range(row: u32) {
 
 // Where the words of a row begin.
 fn row_base(row: u32) -> u32 {
-    return (work.first_row + row) * table.row_words;
+    return (work.first_row - work.shard_row + row) * table.row_words;
 }
 
 // Reports a row whose loops some driver did not let run to their end. Such a driver counts the iterations

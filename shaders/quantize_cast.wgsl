@@ -14,7 +14,7 @@ fn stored_bits(bits: u32) -> u32 {
 }
 
 fn code_at(column: u32) -> u32 {
-    return stored_bits(values[row * table.dim + column]);
+    return stored_bits(value_word(row, column));
 }
 
 // Whether the largest magnitude of a row, and so every value, stays finite. Rounding keeps the order.

@@ -1,6 +1,7 @@
 // What every kernel knows of its table.
 //
-// The host guarantees rows * row_words <= 2^30, so that no word address overflows.
+// The host guarantees row_words times the rows of one binding <= 2^30, so that no word address overflows; a table of
+// more rows lies in several.
 
 struct Table {
     rows: u32,

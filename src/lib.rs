@@ -55,13 +55,14 @@
 //! | `Kernels::new` | no | no | no | no | limits |
 //! | `Kernels::lookup`, `dequantize` | pipeline | first time per variant | no | while compiling | unsupported, driver, device lost |
 //! | `Kernels::quantize` | pipeline; with a histogram method `8 * bins^2` bytes, once | first time per variant, class of dims and bins | no | while compiling | shape, unsupported, driver, memory, device lost |
-//! | `Table::from_buffers` | 24 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Table::from_buffers`, `from_shards` | 24 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Kernels::allocate` | the rows, 24 bytes | no | no | no | shape, limit, memory, device lost |
 //! | `Kernels::upload` | the rows, shared codebooks and block ids, 24 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, limit, memory, device lost |
 //! | `Table::write_rows` | 4 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, unsupported, usage, memory, device lost |
 //! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts; a plan that is not the usual one, once | no | no | shape, range, limit, device lost |
-//! | `Quantize::bind` | bind group, 24 to 48 bytes | no | no | no | shape, range, limit, device lost |
-//! | `Dequantize::bind` | bind group, 8 bytes | no | no | no | shape, range, limit, device lost |
+//! | the same, of a table of several shards | also a packed row and 4 bytes an index; a bind group and 8 bytes a shard, 32 or 64 bytes | also the kernel that copies rows together, once, and `lookup` of the rows that it makes of [`Blocks`] | no | no | also limit, memory |
+//! | `Quantize::bind` | bind group and 32 bytes a shard, 24 bytes | no | no | no | shape, range, limit, device lost |
+//! | `Dequantize::bind` | bind group and 16 bytes a shard | no | no | no | shape, range, limit, device lost |
 //! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
 //! | `Kernels::sort_buffers` | 33 bytes a position, 2 KiB | no | no | no | shape, limit, memory, device lost |
 //! | `Sort::bind` | 2 to 15 bind groups, 16 to 80 bytes | no | no | no | shape, range, limit, device lost |
@@ -71,6 +72,9 @@
 //! | `Update::bind`, `Learn::bind_*`, `Weigh::bind` | a bind group and 16 bytes a dispatch | no | no | no | shape, range, limit, device lost |
 //! | `record` | no | no | no | no | never |
 //! | [`Session`]'s methods | yes | yes | yes | yes | anything above |
+//!
+//! A table that no binding of the device holds lies in several buffers, its *shards* ([`gpu::Shard`]), behind the same
+//! calls; a lookup there first copies the rows of all its indices together, and no kernel trains it.
 //!
 //! `record` sets the pass's pipeline and bind group 0 and leaves everything else alone. Inside one pass
 //! wgpu orders dispatches that share buffers. In a browser errors of wgpu itself reach the page's

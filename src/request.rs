@@ -1,5 +1,10 @@
 //! A lookup as a caller without buffers asks for it, checked in one place for every device.
 
+#[cfg(feature = "session")]
+use std::borrow::Cow;
+#[cfg(feature = "session")]
+use std::ops::Range;
+
 use half::f16;
 
 use crate::spec::check_weighting;
@@ -46,47 +51,105 @@ impl LookupRequest<'_> {
 #[cfg(feature = "session")]
 pub(crate) struct Part<'a> {
     pub(crate) indices: &'a [u32],
-    pub(crate) offsets: Option<&'a [u32]>,
+    pub(crate) offsets: Option<Cow<'a, [u32]>>,
     pub(crate) weights: Option<&'a [f32]>,
+    /// Where its indices begin in those of the whole.
+    first_position: usize,
 }
 
 #[cfg(feature = "session")]
 impl<'a> LookupRequest<'a> {
     /// The arguments of a range of output rows; `offsets` are those that [`check_request`] gave.
     /// Bags keep their positions in the whole of the indices, a gather takes its own.
-    pub(crate) fn part(
-        &self,
-        offsets: Option<&'a [u32]>,
-        rows: std::ops::Range<usize>,
-    ) -> Part<'a> {
+    pub(crate) fn part(&self, offsets: Option<&'a [u32]>, rows: Range<usize>) -> Part<'a> {
         match offsets {
-            None => Part {
-                indices: &self.indices[rows.clone()],
-                offsets: None,
-                weights: self.weights.map(|weights| &weights[rows]),
-            },
-            Some(offsets) => Part {
-                indices: self.indices,
-                offsets: Some(&offsets[rows.start..=rows.end]),
-                weights: self.weights,
-            },
+            None => self.positions(rows, None),
+            Some(offsets) => {
+                let offsets = Cow::Borrowed(&offsets[rows.start..=rows.end]);
+                self.positions(0..self.indices.len(), Some(offsets))
+            }
         }
     }
+
+    /// The same with no more indices than the bags span.
+    pub(crate) fn part_alone(&self, offsets: Option<&'a [u32]>, rows: Range<usize>) -> Part<'a> {
+        let Some(offsets) = offsets else {
+            return self.part(None, rows);
+        };
+        let offsets = &offsets[rows.start..=rows.end];
+        let bags = offsets.windows(2);
+        let bags = bags.filter_map(|ends| bag_positions(ends, self.indices.len()));
+        let span = bags.reduce(joined).unwrap_or(0..0);
+        // An end outside the span is of bags that are none, and they stay so: this one is beyond all indices.
+        let within = |end: &u32| match span.contains(end) || *end == span.end {
+            true => end - span.start,
+            false => u32::MAX,
+        };
+        let offsets = offsets.iter().map(within).collect();
+        self.positions(
+            span.start as usize..span.end as usize,
+            Some(Cow::Owned(offsets)),
+        )
+    }
+
+    /// A part with these positions of the whole.
+    fn positions(&self, positions: Range<usize>, offsets: Option<Cow<'a, [u32]>>) -> Part<'a> {
+        Part {
+            first_position: positions.start,
+            indices: &self.indices[positions.clone()],
+            offsets,
+            weights: self.weights.map(|weights| &weights[positions]),
+        }
+    }
+
+    /// Cuts a range of bags so that each part spans at most so many positions; a bag is never cut.
+    pub(crate) fn cut(&self, offsets: &[u32], bags: Range<u32>, most: u64) -> Vec<Range<u32>> {
+        let mut parts = vec![];
+        let mut first = bags.start;
+        let mut span = None;
+        for bag in bags.clone() {
+            let ends = &offsets[bag as usize..][..2];
+            let Some(own) = bag_positions(ends, self.indices.len()) else {
+                continue;
+            };
+            let all = span.map_or(own.clone(), |span| joined(span, own.clone()));
+            let fits = first == bag || all.len() as u64 <= most;
+            if !fits {
+                parts.push(first..bag);
+                first = bag;
+            }
+            span = Some(if fits { all } else { own });
+        }
+        parts.push(first..bags.end);
+        parts
+    }
+}
+
+/// The positions of a bag, unless its ends decrease or pass the indices.
+#[cfg(feature = "session")]
+fn bag_positions(ends: &[u32], indices: usize) -> Option<Range<u32>> {
+    (ends[0] <= ends[1] && ends[1] as usize <= indices).then(|| ends[0]..ends[1])
+}
+
+/// The positions from the first to the last of both.
+#[cfg(feature = "session")]
+fn joined(one: Range<u32>, other: Range<u32>) -> Range<u32> {
+    one.start.min(other.start)..one.end.max(other.end)
 }
 
 #[cfg(feature = "session")]
 impl Part<'_> {
     /// Indices of the longest bag that is one; `None` in a gather.
     pub(crate) fn longest_bag(&self) -> Option<u64> {
-        let lengths = self.offsets?.windows(2);
-        let lengths = lengths.map(|ends| u64::from(ends[1].saturating_sub(ends[0])));
-        lengths.max()
+        let bags = self.offsets.as_ref()?.windows(2);
+        let bags = bags.filter_map(|ends| bag_positions(ends, self.indices.len()));
+        bags.map(|positions| positions.len() as u64).max()
     }
 
     /// The part's status in positions and bags of the whole, whose row `first` it begins with.
     pub(crate) fn status_in_whole(&self, mut status: LookupStatus, first: u32) -> LookupStatus {
-        if status.bad_indices > 0 && self.offsets.is_none() {
-            status.first_position += first;
+        if status.bad_indices > 0 {
+            status.first_position += self.first_position as u32;
         }
         if status.bad_bags > 0 {
             status.first_bag += first;

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use adapters::Adapters;
-use half::f16;
 pub use training::{Training, TrainingMemory};
 
 use crate::format::{check_dim, codebook_words};
 use crate::gpu::{
-    Counts, DequantizeArgs, Kernels, Lookup, LookupArgs, QuantizeArgs, Table, TableDesc,
+    Counts, DequantizeArgs, Kernels, Lookup, LookupArgs, QuantizeArgs, Shard, Table, TableDesc,
+    most_collected,
 };
-use crate::request::{Looked, LookupRequest, OutOfRange, Values, check_request, refuse};
+use crate::request::{Looked, LookupRequest, OutOfRange, Part, Values, check_request, refuse};
 use crate::table::rows_of;
 use crate::{
     Blocks, Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
@@ -58,22 +58,38 @@ impl Session {
         Self::with_features(adapters, wgpu::Features::empty())
     }
 
-    /// [`Session::open`] with those of these features that the adapter has. No kernel here needs any; they are for
+    /// [`Session::open`] with those of these features that the adapter has, and all its limits. No kernel here needs any; they are for
     /// the caller's own passes, as [`wgpu::Features::TIMESTAMP_QUERY`] is for timing. The features of
     /// [`Session::device`] say which there are.
     ///
     /// # Errors
     /// As [`Session::new`].
     pub fn with_features(adapters: Adapters, wanted: wgpu::Features) -> Result<Self> {
-        Self::from_adapter(&adapters::best(adapters)?, wanted)
+        let adapter = adapters::best(adapters)?;
+        Self::from_adapter(&adapter, wanted, adapter.limits())
     }
 
-    /// Opens a device on an adapter, with all the limits that it offers.
-    fn from_adapter(adapter: &wgpu::Adapter, wanted: wgpu::Features) -> Result<Self> {
+    /// [`Session::open`] with no more than these limits, however much the adapter offers: to see what a smaller device
+    /// would do.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_limits(adapters: Adapters, most: &wgpu::Limits) -> Result<Self> {
+        let adapter = adapters::best(adapters)?;
+        let limits = adapter.limits().or_worse_values_from(most);
+        Self::from_adapter(&adapter, wgpu::Features::empty(), limits)
+    }
+
+    /// Opens a device on an adapter.
+    fn from_adapter(
+        adapter: &wgpu::Adapter,
+        wanted: wgpu::Features,
+        limits: wgpu::Limits,
+    ) -> Result<Self> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("qembed"),
             required_features: adapter.features() & wanted,
-            required_limits: adapter.limits(),
+            required_limits: limits,
             ..Default::default()
         }))
         .map_err(|error| Error::Device(error.to_string()))?;
@@ -117,10 +133,10 @@ impl Session {
         &self.queue
     }
 
-    /// Copies a table to the device.
+    /// Copies a table to the device, into several buffers where one binding does not hold it.
     ///
     /// # Errors
-    /// [`Error::Limit`] where the device cannot hold it in one binding, [`Error::OutOfMemory`],
+    /// [`Error::Limit`] where a binding of the device does not hold a row, or what rows share; [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`].
     pub fn upload(&self, packed: &PackedTable) -> Result<Table> {
         self.kernels.upload(&self.queue, packed)
@@ -139,19 +155,12 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Shape`] for a table of another session, and where the caller's own block ids have no codebook;
-    /// [`Error::BufferUsage`] where its buffer is the caller's own and lacks `COPY_SRC`,
+    /// [`Error::BufferUsage`] where a buffer of it is the caller's own and lacks `COPY_SRC`,
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn download(&self, table: &Table) -> Result<PackedTable> {
         let desc = table.desc();
         self.kernels.check_owner(table)?;
-        let rows = table.rows();
-        if !rows.buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
-            return Err(Error::BufferUsage {
-                argument: "table",
-                missing: "COPY_SRC",
-            });
-        }
-        let words = self.read(rows.buffer, rows.offset, desc.bytes())?;
+        let words = self.read_rows(table)?;
         match (table.blocks(), desc.format) {
             (Some((count, shared)), Format::Blocks { bits }) => {
                 let bytes = shared.size.map_or(0, NonZeroU64::get);
@@ -162,6 +171,28 @@ impl Session {
             }
             (_, format) => PackedTable::from_words(format, desc.dim as usize, words),
         }
+    }
+
+    fn read_rows(&self, table: &Table) -> Result<Vec<u32>> {
+        let usage = |shard: Shard<'_>| shard.words.buffer.usage();
+        let readable = |usage: wgpu::BufferUsages| usage.contains(wgpu::BufferUsages::COPY_SRC);
+        if !table.shards().map(usage).all(readable) {
+            return Err(Error::BufferUsage {
+                argument: "table",
+                missing: "COPY_SRC",
+            });
+        }
+        let desc = table.desc();
+        let mut shards = table.shards().map(|Shard { rows, words }| {
+            let bytes = desc.bytes_of(&rows);
+            self.read(words.buffer, words.offset, bytes)
+        });
+        // The words of a table of one shard are not copied again.
+        let mut words = shards.next().transpose()?.unwrap_or_default();
+        for more in shards {
+            words.extend(more?);
+        }
+        Ok(words)
     }
 
     /// Quantizes `values`, `[rows, dim]` row-major, into a table on the device.
@@ -299,7 +330,8 @@ impl Session {
     /// [`Error::Unsupported`] for a weighted max and for a bag longer than the driver walks,
     /// [`Error::Shape`] where lengths do not fit and for a table of another session;
     /// [`Error::IndexOutOfRange`] and [`Error::Offsets`] unless they are to be skipped;
-    /// [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    /// [`Error::Limit`], also for a bag of more rows than a binding holds where the table lies in several buffers;
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn lookup(&self, table: &Table, request: LookupRequest<'_>) -> Result<Looked> {
         let (rows, offsets) = check_request(&request)?;
         let kernel = self.kernels.lookup(LookupSpec {
@@ -308,26 +340,50 @@ impl Session {
             weighting: request.weighting(),
             output: request.output,
         })?;
-        let row_bytes = u64::from(table.desc().dim) * request.output.bytes();
         let mut status = LookupStatus::CLEAR;
-        let mut words = vec![];
-        for rows in self.chunks(rows, row_bytes) {
-            let (part, found) = self.lookup_part(&kernel, table, &request, offsets, rows)?;
-            words.extend(part);
+        let mut values = match request.output {
+            Output::F32 => Values::F32(vec![]),
+            Output::F16 => Values::F16(vec![]),
+        };
+        for (rows, part) in self.lookup_parts(table, &request, offsets, rows) {
+            let (words, found) = self.lookup_part(&kernel, table, &part, &rows)?;
+            match &mut values {
+                Values::F32(values) => values.extend_from_slice(bytemuck::cast_slice(&words)),
+                Values::F16(values) => {
+                    let elements = rows.len() * table.desc().dim as usize;
+                    values.extend_from_slice(&bytemuck::cast_slice(&words)[..elements]);
+                }
+            }
             status = status.and(found);
         }
         if request.out_of_range == OutOfRange::Error {
             refuse(&status, &request, table.desc().rows)?;
         }
-        let values = match request.output {
-            Output::F32 => Values::F32(bytemuck::cast_vec(words)),
-            Output::F16 => {
-                let mut halves = bytemuck::cast_slice::<u32, f16>(&words).to_vec();
-                halves.truncate(rows as usize * table.desc().dim as usize);
-                Values::F16(halves)
-            }
-        };
         Ok(Looked { values, status })
+    }
+
+    /// Splits a lookup: its output rows so that they fit one binding, and for a table of several shards also so that the
+    /// rows of all indices do.
+    fn lookup_parts<'a>(
+        &self,
+        table: &Table,
+        request: &LookupRequest<'a>,
+        offsets: Option<&'a [u32]>,
+        rows: u32,
+    ) -> Vec<(Range<u32>, Part<'a>)> {
+        let row_bytes = u64::from(table.desc().dim) * request.output.bytes();
+        let chunks = self.chunks(rows, row_bytes);
+        let at = |rows: &Range<u32>| rows.start as usize..rows.end as usize;
+        let Some(most) = most_collected(table) else {
+            let part = |rows: Range<u32>| (rows.clone(), request.part(offsets, at(&rows)));
+            return chunks.map(part).collect();
+        };
+        let cut = chunks.flat_map(|rows| match offsets {
+            Some(offsets) => request.cut(offsets, rows, most),
+            None => split(rows, most).collect(),
+        });
+        let part = |rows: Range<u32>| (rows.clone(), request.part_alone(offsets, at(&rows)));
+        cut.map(part).collect()
     }
 
     /// The output rows of a range, and the status in positions and bags of the whole.
@@ -335,15 +391,15 @@ impl Session {
         &self,
         kernel: &Lookup,
         table: &Table,
-        request: &LookupRequest<'_>,
-        offsets: Option<&[u32]>,
-        rows: Range<u32>,
+        part: &Part<'_>,
+        rows: &Range<u32>,
     ) -> Result<(Vec<u32>, LookupStatus)> {
-        let part = request.part(offsets, rows.start as usize..rows.end as usize);
-        let output_bytes = rows.len() as u64 * u64::from(table.desc().dim) * request.output.bytes();
+        let row_bytes = u64::from(table.desc().dim) * kernel.spec().output.bytes();
+        let output_bytes = rows.len() as u64 * row_bytes;
         let indices = self.filled("indices", bytemuck::cast_slice(part.indices))?;
         let offsets = part
             .offsets
+            .as_ref()
             .map(|x| self.filled("offsets", bytemuck::cast_slice(x)));
         let offsets = offsets.transpose()?;
         let weights = part
@@ -385,10 +441,7 @@ impl Session {
         let limits = self.device.limits();
         let most = crate::gpu::max_binding_bytes(&limits).min(limits.max_buffer_size);
         let fitting = (most / row_bytes).min(most / 4 - 1);
-        let chunk = fitting.clamp(2, 1 << 31) as u32 & !1;
-        (0..rows)
-            .step_by(chunk as usize)
-            .map(move |start| start..start.saturating_add(chunk).min(rows))
+        split(0..rows, fitting.clamp(2, 1 << 31) & !1)
     }
 
     /// A storage buffer with these contents, for kernels in a pass of one's own; never empty, so that it can be
@@ -500,4 +553,11 @@ impl Session {
             Ok(()) => Error::Device(problem.into()),
         }
     }
+}
+
+/// Parts of a range, in order, of so many each; the last may have fewer.
+fn split(all: Range<u32>, most: u64) -> impl Iterator<Item = Range<u32>> + use<> {
+    let most = most.clamp(1, u32::MAX.into()) as u32;
+    let starts = all.clone().step_by(most as usize);
+    starts.map(move |start| start..start.saturating_add(most).min(all.end))
 }

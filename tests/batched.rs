@@ -13,9 +13,9 @@ use qembed::verify::batched::{self, BatchedData, BatchedVariant};
 use qembed::verify::shapes::Random;
 use qembed::verify::{Lookup, compare};
 use qembed::{
-    BatchedRequest, BatchedTable, Error, Feature, Float, Format, IndexType, Looked, LookupPlan,
-    LookupRequest, LookupSpec, LookupStatus, Method, OutOfRange, Output, PRUNED, PackedTable,
-    Place, Pooling, Session, Weighting, cpu,
+    BatchedRequest, BatchedTable, Error, Feature, Float, Format, IndexType, Looked, LookupRequest,
+    LookupSpec, LookupStatus, Method, OutOfRange, Output, PRUNED, PackedTable, Place, Pooling,
+    Session, Weighting, cpu,
 };
 
 fn floats(values: &[f32], dim: usize) -> PackedTable {

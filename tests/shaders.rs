@@ -12,8 +12,8 @@ use naga::{
 };
 use qembed::shader::{
     self, Access, BatchedUniform, CapacityUniform, CountsWords, FeatureWords, IndexType,
-    LookupPlan, PreparedWords, Promise, RowRangeUniform, SortUniform, TableUniform, Variant,
-    WorkUniform,
+    LookupPlan, PreparedWords, Promise, RowRangeUniform, ShardUniform, SortUniform, TableUniform,
+    Variant, WorkUniform,
 };
 use qembed::{Bits, Float, Format, Params, Pooling};
 
@@ -214,10 +214,18 @@ fn structs_are_laid_out_as_in_rust() {
     let range = [
         ("first_row", offset_of!(RowRangeUniform, first_row)),
         ("rows", offset_of!(RowRangeUniform, rows)),
+        ("shard_row", offset_of!(RowRangeUniform, shard_row)),
+        ("values_row", offset_of!(RowRangeUniform, values_row)),
+    ];
+    let shard = [
+        ("first_row", offset_of!(ShardUniform, first_row)),
+        ("rows", offset_of!(ShardUniform, rows)),
     ];
     let work = [
         ("first_row", offset_of!(WorkUniform, first_row)),
         ("rows", offset_of!(WorkUniform, rows)),
+        ("shard_row", offset_of!(WorkUniform, shard_row)),
+        ("values_row", offset_of!(WorkUniform, values_row)),
         ("most_steps", offset_of!(WorkUniform, most_steps)),
         ("iterations", offset_of!(WorkUniform, iterations)),
         ("bins", offset_of!(WorkUniform, bins)),
@@ -269,7 +277,7 @@ fn structs_are_laid_out_as_in_rust() {
             offset_of!(qembed::QuantizeStatus, first_unfinished),
         ),
     ];
-    let expected: [(&str, &str, usize, Members<'_>); 8] = [
+    let expected: [(&str, &str, usize, Members<'_>); 11] = [
         ("lookup", "Table", size_of::<TableUniform>(), &table),
         ("lookup", "Counts", size_of::<CountsWords>(), &counts),
         (
@@ -284,6 +292,9 @@ fn structs_are_laid_out_as_in_rust() {
             size_of::<RowRangeUniform>(),
             &range,
         ),
+        ("collect", "Table", size_of::<TableUniform>(), &table),
+        ("collect", "Counts", size_of::<CountsWords>(), &counts),
+        ("collect", "Shard", size_of::<ShardUniform>(), &shard),
         ("quantize", "Work", size_of::<WorkUniform>(), &work),
         (
             "quantize",
@@ -417,6 +428,17 @@ fn assert_constant(variant: &Variant, name: &str, expected: u32) {
 fn the_grid_width_is_that_of_the_host() {
     for variant in shader::all() {
         assert_constant(&variant, "GRID_WIDTH", shader::GRID_WIDTH);
+    }
+}
+
+/// A lane copies as many words on both sides.
+#[test]
+fn the_words_of_a_lane_that_collects_are_those_of_the_host() {
+    let kernels = shader::all().filter(|variant| variant.entry_point == "collect");
+    let kernels: Vec<_> = kernels.collect();
+    assert_eq!(kernels.len(), 4);
+    for variant in kernels {
+        assert_constant(&variant, "LANE_WORDS", shader::COLLECT_LANE_WORDS);
     }
 }
 

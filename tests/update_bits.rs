@@ -110,7 +110,7 @@ impl Job<'_> {
         let bound = update.bind(&table, &buffers.unwrap(), args).unwrap();
         bench.submit(|pass| bound.record(pass));
         Updated {
-            words: bench.read(table.rows().buffer),
+            words: bench.read(table.shards().next().unwrap().words.buffer),
             state: state.map_or(vec![], |state| bench.read(&state)),
             status: bytemuck::pod_read_unaligned(bytemuck::cast_slice(&bench.read(&status))),
         }

@@ -5,8 +5,8 @@ mod common;
 
 use common::Noop;
 use qembed::gpu::{
-    BatchArgs, BatchSpec, Kernels, KernelsOptions, LearnArgs, LearnBuffers, LearnSpec, SortBuffers,
-    Table, TableBuffers, TableDesc, UpdateArgs, UpdateBuffers, WeighArgs,
+    BatchArgs, BatchSpec, Kernels, KernelsOptions, LearnArgs, LearnBuffers, LearnSpec, Shard,
+    SortBuffers, Table, TableBuffers, TableDesc, UpdateArgs, UpdateBuffers, WeighArgs,
 };
 use qembed::training::{
     BadInput, Granularity, LearnedSteps, Optimizer, Parameters, UpdateSpec, training_formats,
@@ -932,7 +932,7 @@ fn ranges_in_scratch() {
     let buffers = Buffers::new(&noop);
     let scratch = noop.kernels.learn_buffers(2000, S4, 64).unwrap();
     let sorted = scratch.update().sorted();
-    let staged = scratch.staged().rows();
+    let staged = scratch.staged().shards().next().unwrap().words;
     let table = noop.table(S4);
     let outputs = [
         ("positions", sorted.positions()),
@@ -971,6 +971,34 @@ fn ranges_in_scratch() {
                 ..
             }
         ));
+    }
+}
+
+/// A table in several buffers is looked up and not trained.
+#[test]
+fn tables_of_several_shards() {
+    let noop = Noop::new();
+    let buffers = Buffers::new(&noop);
+    let scratch = noop.learn_scratch();
+    let memory = noop.storage(4096);
+    let (rows, dim) = SHAPE;
+    let shards = [(0..4, 0), (4..rows, 1024)].map(|(rows, offset)| Shard {
+        rows,
+        words: range(&memory, offset, 1024).unwrap(),
+    });
+    let desc = TableDesc {
+        format: S4,
+        rows,
+        dim,
+    };
+    let table = Table::from_shards(&noop.kernels, desc, &shards, None).unwrap();
+    for kernel in KERNELS {
+        let error = kernel.bind_to(&noop, &table, &scratch, &buffers.args());
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "table: needs 2 of the device's bindings for a table that is trained, which is 1",
+            "{kernel:?}"
+        );
     }
 }
 

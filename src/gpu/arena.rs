@@ -76,7 +76,7 @@ impl ArenaTable {
     }
 
     fn check(&self) -> Result<()> {
-        self.desc.check_shape()?;
+        self.desc.check()?;
         let has_blocks = matches!(self.desc.format, Format::Blocks { .. });
         let blocks = self.blocks.map_or(0, |blocks| blocks.count);
         if has_blocks != (blocks > 0) {

@@ -7,7 +7,7 @@ use super::Table;
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::{checked, filled_buffer};
-use crate::shader::{Access, Binding, RowRangeUniform, grid};
+use crate::shader::{Access, Binding, grid};
 use crate::{Error, Format, Result};
 
 /// Storage ranges are whole words.
@@ -233,25 +233,6 @@ pub(super) fn check_rows(table: &Table, rows: &std::ops::Range<u32>) -> Result<(
     })
 }
 
-/// The uniform of a range of rows that lie in the table.
-pub(super) fn row_range(
-    kernels: &Kernels,
-    table: &Table,
-    rows: &std::ops::Range<u32>,
-) -> Result<wgpu::Buffer> {
-    check_rows(table, rows)?;
-    let uniform = RowRangeUniform {
-        first_row: rows.start,
-        rows: rows.end - rows.start,
-    };
-    filled_buffer(
-        kernels.device(),
-        "qembed.range",
-        wgpu::BufferUsages::UNIFORM,
-        bytemuck::bytes_of(&uniform),
-    )
-}
-
 /// A range that the work needs and the caller did not give.
 pub(super) fn missing(argument: &'static str) -> Error {
     Error::Shape {
@@ -366,6 +347,16 @@ impl Dispatch {
     }
 }
 
+/// A buffer that is written under one name and read under another.
+pub(super) fn read_and_written(argument: &'static str, other: &'static str) -> Error {
+    Error::Aliased {
+        argument,
+        other,
+        overlap: "a buffer",
+        remedy: "one dispatch cannot read and write one buffer; use another one",
+    }
+}
+
 fn check_aliases(bound: &[(&Binding, &Range<'_>)]) -> Result<()> {
     for (i, (binding, range)) in bound.iter().enumerate() {
         if binding.access != Access::ReadWrite {
@@ -376,12 +367,7 @@ fn check_aliases(bound: &[(&Binding, &Range<'_>)]) -> Result<()> {
                 continue;
             }
             if other_binding.access != Access::ReadWrite {
-                return Err(Error::Aliased {
-                    argument: range.name,
-                    other: other.name,
-                    overlap: "a buffer",
-                    remedy: "one dispatch cannot read and write one buffer; use another one",
-                });
+                return Err(read_and_written(range.name, other.name));
             }
             if range.overlaps(other) {
                 return Err(Error::Aliased {

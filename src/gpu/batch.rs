@@ -305,6 +305,7 @@ impl Batches {
         others: &[Given<'_, '_>],
     ) -> Result<()> {
         self.kernels.check_owner(table)?;
+        let rows = table.only_shard()?.words;
         let shape = |argument, needed: String, got: String| {
             Err(Error::Shape {
                 argument,
@@ -337,7 +338,7 @@ impl Batches {
             return shape("weights", "None where unweighted".into(), "a range".into());
         }
         let scratch = buffers.sort.outputs();
-        check_scratch(&scratch, &args.given(&table.rows()))?;
+        check_scratch(&scratch, &args.given(&rows))?;
         check_scratch(&scratch, others)
     }
 }

@@ -1,7 +1,7 @@
 //! What the ranges of several dispatches in a row may share: each dispatch alone may be in order where
 //! together they are not.
 
-use super::arguments::Range;
+use super::arguments::{Range, read_and_written};
 use crate::{Error, Result};
 
 /// A range that the caller gave, or did not.
@@ -23,6 +23,20 @@ pub(super) fn check_scratch(
                 overlap: "a buffer",
                 remedy: "it is scratch, which the kernels overwrite; use another one",
             });
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// [`Error::Aliased`] where a range that a later dispatch writes lies in a buffer that an earlier one reads: refused as
+/// if one dispatch had both.
+pub(super) fn check_buffers(written: &[Given<'_, '_>], read: &[Given<'_, '_>]) -> Result<()> {
+    for (argument, binding) in written {
+        let Some(binding) = binding else { continue };
+        let same = |other: &wgpu::BufferBinding<'_>| other.buffer == binding.buffer;
+        if let Some((other, _)) = read.iter().find(|(_, other)| other.is_some_and(same)) {
+            return Err(read_and_written(argument, other));
         }
     }
     Ok(())

@@ -4,9 +4,11 @@ use std::ops::Range as Rows;
 use std::sync::Arc;
 
 use super::Table;
-use super::arguments::{Dispatch, Range, Work, check_table, missing, row_range};
+use super::arguments::{Dispatch, Range, Work, check_rows, check_table, missing};
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
+use super::scope::filled_buffer;
+use super::table::Part;
 use crate::shader;
 use crate::{Format, Result};
 
@@ -33,16 +35,16 @@ pub struct DequantizeArgs<'a> {
 /// A dequantize with its buffers, ready to be recorded any number of times.
 #[derive(Clone, Debug)]
 pub struct BoundDequantize {
-    dispatch: Option<Dispatch>,
+    dispatches: Vec<Dispatch>,
 }
 
 impl BoundDequantize {
-    /// Records one dispatch, none where there are no rows. Sets the pipeline and bind group 0.
+    /// Records one dispatch for every shard of the table that has such rows, none where there are no rows. Sets the pipeline and bind group 0.
     ///
     /// # Cost
     /// Allocates, compiles, submits and waits for nothing; cannot fail.
     pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
-        if let Some(dispatch) = &self.dispatch {
+        for dispatch in &self.dispatches {
             dispatch.record(pass);
         }
     }
@@ -69,28 +71,38 @@ impl Dequantize {
     /// the range; [`crate::Error::Limit`]; [`crate::Error::DeviceLost`].
     ///
     /// # Cost
-    /// Allocates a bind group and a uniform of 8 bytes. Compiles, submits and waits for nothing.
+    /// Allocates a bind group and a uniform of 16 bytes for every dispatch. Compiles, submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: DequantizeArgs<'_>) -> Result<BoundDequantize> {
         check_table(&self.kernels, table, self.format)?;
-        let range = row_range(&self.kernels, table, &args.rows)?;
-        let dim = u64::from(table.desc().dim);
+        check_rows(table, &args.rows)?;
         let rows = args.rows.len() as u64;
         if rows == 0 {
-            return Ok(BoundDequantize { dispatch: None });
+            return Ok(BoundDequantize { dispatches: vec![] });
         }
         let values = args.values.as_ref().ok_or_else(|| missing("values"))?;
+        let bytes = 4 * rows * u64::from(table.desc().dim);
+        let values = Range::storage("values", values, bytes, self.kernels.limits())?;
+        let parts = table.parts(args.rows);
+        let dispatches = parts.map(|part| self.dispatch(table, part, &values));
+        Ok(BoundDequantize {
+            dispatches: dispatches.collect::<Result<_>>()?,
+        })
+    }
+
+    fn dispatch(&self, table: &Table, part: Part<'_>, values: &Range<'_>) -> Result<Dispatch> {
+        let device = self.kernels.device();
+        let usage = wgpu::BufferUsages::UNIFORM;
+        let uniform = bytemuck::bytes_of(&part.range);
+        let range = filled_buffer(device, "qembed.range", usage, uniform)?;
         let mut ranges = vec![
             table.uniform_range(),
             Range::whole("range", &range),
-            table.rows_range(),
-            Range::storage("values", values, 4 * rows * dim, self.kernels.limits())?,
+            part.words,
+            values.clone(),
         ];
         ranges.extend(table.blocks_range());
-        let lanes = rows * dim.div_ceil(4);
+        let lanes = u64::from(part.range.rows) * u64::from(table.desc().dim.div_ceil(4));
         let work = Work::groups("rows", lanes.div_ceil(shader::WORKGROUP.into()))?;
-        let dispatch = Dispatch::new(self.kernels.device(), &self.pipeline, &ranges, work)?;
-        Ok(BoundDequantize {
-            dispatch: Some(dispatch),
-        })
+        Dispatch::new(device, &self.pipeline, &ranges, work)
     }
 }

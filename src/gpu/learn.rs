@@ -305,7 +305,7 @@ impl Learn {
         let given = rows.given();
         self.batches.check(table, &buffers.update, batch, &given)?;
         let staged = [("staged", &buffers.staged_rows)];
-        check_scratch(&staged, &batch.given(&table.rows()))?;
+        check_scratch(&staged, &batch.given(&table.only_shard()?.words))?;
         check_scratch(&staged, &given)
     }
 }

@@ -7,11 +7,14 @@ use super::arguments::{
     Dispatch, Range, Work, check_table, max_binding_bytes, missing, range_bytes, read_range,
     status_range,
 };
+use super::chain::check_buffers;
+use super::collect::Collected;
+use super::counts::prepare;
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
 use super::tuning::{BatchShape, Tuning};
-use crate::shader::{self, CapacityUniform, CountsWords, PreparedWords, lookup_lanes_per_two_rows};
+use crate::shader::{self, CapacityUniform, CountsWords, lookup_lanes_per_two_rows};
 use crate::{Error, IndexType, LookupPlan, LookupSpec, LookupStatus, Pooling, Result, Weighting};
 
 /// A compiled lookup kernel; see [`Kernels::lookup`].
@@ -76,7 +79,8 @@ impl BoundLookup {
     }
 
     /// Records the lookup into the caller's pass: one dispatch, two where counts are on the device,
-    /// none where there is no output. Sets the pipeline and bind group 0.
+    /// none where there is no output; in a table of several shards one more for each of them, and one more again where
+    /// counts are on the device. Sets the pipeline and bind group 0.
     ///
     /// # Cost
     /// Allocates, compiles, submits and waits for nothing; cannot fail.
@@ -150,6 +154,12 @@ impl Lookup {
     /// Compiles `prepare` at the first call with device counts, and another plan than the usual ([`LookupPlan`]) at
     /// the first call that takes it: for long bags, on software adapters also for tables of at most 32 columns, and
     /// for f16 rows of an odd length; submits and waits for nothing.
+    ///
+    /// Of a table of several shards the rows of all indices are first copied together: for that it allocates a packed row
+    /// and 4 bytes for every index (device counts: for every index that the range holds), and the same must fit one
+    /// binding; rows that share codebooks ([`crate::Format::Blocks`]) take a codebook each there. Further a bind group and
+    /// 8 bytes for every shard, 32 bytes, and what a second `prepare` takes; and it compiles the kernel that copies, and
+    /// for such rows the lookup of [`crate::Format::Codebook`], at the first call for each.
     pub fn bind(&self, table: &Table, args: LookupArgs<'_>) -> Result<BoundLookup> {
         self.bind_longest(table, args, None)
     }
@@ -169,13 +179,52 @@ impl Lookup {
                     bags: (*bags).into(),
                     indices: (*indices).into(),
                 };
+                if table.shards().len() > 1 {
+                    return self.bind_shards(table, &args, &extent, longest);
+                }
                 self.bind_host(table, &args, &extent, longest)
             }
             Counts::Device(requested) => {
                 let extent = self.capacity(table, &args)?;
+                if table.shards().len() > 1 {
+                    return self.bind_shards(table, &args, &extent, longest);
+                }
                 self.bind_device(table, &args, &extent, requested)
             }
         }
+    }
+
+    /// Collects the rows of all indices, and binds the lookup of them: the order of summation, and all else, is its own.
+    fn bind_shards(
+        &self,
+        table: &Table,
+        args: &LookupArgs<'_>,
+        extent: &Extent,
+        longest: Option<u64>,
+    ) -> Result<BoundLookup> {
+        if self.output_rows(extent) == 0 {
+            return Ok(BoundLookup { dispatches: vec![] });
+        }
+        check_shared(table, args)?;
+        let collected = Collected::bind(
+            &self.kernels,
+            table,
+            args,
+            (extent.indices as u32, self.index),
+        )?;
+        let spec = LookupSpec {
+            format: collected.table.desc().format,
+            ..self.spec
+        };
+        let args = LookupArgs {
+            indices: Some(collected.indices.as_entire_buffer_binding()),
+            ..args.clone()
+        };
+        let lookup = Self::of_type(self.kernels.clone(), (spec, self.index), self.tuning)?;
+        let bound = lookup.bind_longest(&collected.table, args, longest)?;
+        let mut dispatches = collected.dispatches;
+        dispatches.extend(bound.dispatches);
+        Ok(BoundLookup { dispatches })
     }
 
     fn bind_host(
@@ -214,42 +263,19 @@ impl Lookup {
         extent: &Extent,
         requested: &wgpu::BufferBinding<'_>,
     ) -> Result<BoundLookup> {
-        let device = self.kernels.device();
-        let limits = self.kernels.limits();
-        let requested =
-            Range::storage("counts", requested, size_of::<CountsWords>() as u64, limits)?;
-        let gather = self.spec.pooling == Pooling::None;
         let planned = self.planned(table, extent, None)?;
-        let capacity = filled_buffer(
-            device,
-            "qembed.capacity",
-            wgpu::BufferUsages::UNIFORM,
-            bytemuck::bytes_of(&CapacityUniform {
-                bags: extent.bags as u32,
-                indices: extent.indices as u32,
-                lanes_per_two_rows: planned.lanes_per_two_rows,
-                gather: gather.into(),
-                workgroup: shader::WORKGROUP,
-            }),
-        )?;
-        let prepared = filled_buffer(
-            device,
-            "qembed.prepared",
-            wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::INDIRECT,
-            &[0; size_of::<PreparedWords>()],
-        )?;
-        let ranges = [
-            Range::whole("capacity", &capacity),
-            requested.renamed("requested"),
-            Range::whole("prepared", &prepared),
-        ];
-        let pipeline = self.kernels.pipeline(&shader::prepare())?;
-        let prepare = Dispatch::new(device, &pipeline, &ranges, Work::Groups([1, 1, 1]))?;
-        let groups_at = std::mem::offset_of!(PreparedWords, groups) as u64;
-        let work = Work::Indirect(prepared.clone(), groups_at);
-        let lookup = self.dispatch(table, args, extent, (&planned, &prepared, work))?;
+        let capacity = CapacityUniform {
+            bags: extent.bags as u32,
+            indices: extent.indices as u32,
+            lanes_per_two_rows: planned.lanes_per_two_rows,
+            gather: (self.spec.pooling == Pooling::None).into(),
+            workgroup: shader::WORKGROUP,
+        };
+        let prepared = prepare(&self.kernels, requested, capacity)?;
+        let counted = (&planned, &prepared.counts, prepared.work);
+        let lookup = self.dispatch(table, args, extent, counted)?;
         Ok(BoundLookup {
-            dispatches: vec![prepare, lookup],
+            dispatches: vec![prepared.dispatch, lookup],
         })
     }
 
@@ -397,4 +423,20 @@ impl Lookup {
             }),
         }
     }
+}
+
+/// Refuses a written range in a buffer that is read, though another dispatch reads it: one rule for all tables.
+fn check_shared(table: &Table, args: &LookupArgs<'_>) -> Result<()> {
+    let shards: Vec<_> = table.shards().collect();
+    let blocks = table.blocks().map(|(_, words)| words);
+    let mut read = vec![
+        ("indices", args.indices.as_ref()),
+        ("shared_words", blocks.as_ref()),
+    ];
+    read.extend(shards.iter().map(|shard| ("rows", Some(&shard.words))));
+    let written = [
+        ("output", args.output.as_ref()),
+        ("status", args.status.as_ref()),
+    ];
+    check_buffers(&written, &read)
 }

@@ -7,6 +7,8 @@ mod arguments;
 mod batch;
 mod batched;
 mod chain;
+mod collect;
+mod counts;
 mod dequantize;
 mod kernels;
 mod learn;
@@ -26,6 +28,8 @@ pub use arena::{Arena, ArenaBlocks, ArenaRemap, ArenaTable};
 pub(crate) use arguments::max_binding_bytes;
 pub use batch::{BatchArgs, BatchSpec, UpdateBuffers};
 pub use batched::{BatchedLookup, BatchedSpec};
+#[cfg(feature = "session")]
+pub(crate) use collect::most_collected;
 pub use dequantize::{BoundDequantize, Dequantize, DequantizeArgs};
 pub use kernels::{Kernels, KernelsOptions};
 pub use learn::{Learn, LearnArgs, LearnBuffers, LearnSpec};
@@ -34,6 +38,6 @@ pub use quantize::{BoundQuantize, Quantize, QuantizeArgs};
 #[cfg(feature = "session")]
 pub(crate) use scope::{alive, buffer, checked};
 pub use sort::{BoundSort, Sort, SortArgs, SortBuffers};
-pub use table::{BlocksBuffer, Table, TableBuffers, TableDesc};
+pub use table::{BlocksBuffer, Shard, Table, TableBuffers, TableDesc};
 pub use update::{BoundUpdate, Update, UpdateArgs};
 pub use weigh::{BoundWeigh, Weigh, WeighArgs};

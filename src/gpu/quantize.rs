@@ -8,6 +8,7 @@ use super::arguments::{Dispatch, Range, Work, check_rows, check_table, missing, 
 use super::kernels::Kernels;
 use super::pipeline::Pipeline;
 use super::scope::filled_buffer;
+use super::table::Part;
 use crate::shader::{WorkUniform, quantize_rows_per_group};
 use crate::{Error, Method, QuantizeSpec, QuantizeStatus, Result};
 
@@ -39,16 +40,16 @@ pub struct QuantizeArgs<'a> {
 /// A quantize with its buffers, ready to be recorded any number of times.
 #[derive(Clone, Debug)]
 pub struct BoundQuantize {
-    dispatch: Option<Dispatch>,
+    dispatches: Vec<Dispatch>,
 }
 
 impl BoundQuantize {
-    /// Records one dispatch, none where there are no rows. Sets the pipeline and bind group 0.
+    /// Records one dispatch for every shard of the table that has such rows, none where there are no rows. Sets the pipeline and bind group 0.
     ///
     /// # Cost
     /// Allocates, compiles, submits and waits for nothing; cannot fail.
     pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
-        if let Some(dispatch) = &self.dispatch {
+        for dispatch in &self.dispatches {
             dispatch.record(pass);
         }
     }
@@ -86,48 +87,58 @@ impl Quantize {
     /// wrong with a range; [`Error::Limit`]; [`Error::DeviceLost`].
     ///
     /// # Cost
-    /// Allocates a bind group, a uniform of 24 bytes and, where there is no status, 24 bytes of
+    /// Allocates a bind group and a uniform of 32 bytes for every dispatch and, where there is no status, 24 bytes of
     /// scratch. Compiles, submits and waits for nothing.
     pub fn bind(&self, table: &Table, args: QuantizeArgs<'_>) -> Result<BoundQuantize> {
         check_table(&self.kernels, table, self.spec.format)?;
         self.check_dim(table)?;
-        let device = self.kernels.device();
-        let limits = self.kernels.limits();
         check_rows(table, &args.rows)?;
         let rows = args.rows.len() as u64;
         if rows == 0 {
-            return Ok(BoundQuantize { dispatch: None });
+            return Ok(BoundQuantize { dispatches: vec![] });
         }
         let values = args.values.as_ref().ok_or_else(|| missing("values"))?;
+        let value_bytes = 4 * rows * u64::from(self.spec.dim);
+        let mut scratch = None;
+        let clear = bytemuck::bytes_of(&QuantizeStatus::CLEAR);
+        let given = [
+            Range::storage("values", values, value_bytes, self.kernels.limits())?,
+            status_range(&self.kernels, args.status.as_ref(), clear, &mut scratch)?,
+        ];
+        let parts = table.parts(args.rows);
+        let dispatches = parts.map(|part| self.dispatch(table, part, given.clone()));
+        Ok(BoundQuantize {
+            dispatches: dispatches.collect::<Result<_>>()?,
+        })
+    }
+
+    fn dispatch(&self, table: &Table, part: Part<'_>, given: [Range<'_>; 2]) -> Result<Dispatch> {
+        let device = self.kernels.device();
         let work = filled_buffer(
             device,
             "qembed.work",
             wgpu::BufferUsages::UNIFORM,
-            bytemuck::bytes_of(&WorkUniform::new(self.spec.method, args.rows)),
+            bytemuck::bytes_of(&WorkUniform::new(self.spec.method, part.range)),
         )?;
-        let value_bytes = 4 * rows * u64::from(self.spec.dim);
-        let mut scratch = None;
-        let clear = bytemuck::bytes_of(&QuantizeStatus::CLEAR);
-        let status = status_range(&self.kernels, args.status.as_ref(), clear, &mut scratch)?;
         let mut ranges = vec![
             table.uniform_range(),
             Range::whole("work", &work),
-            Range::storage("values", values, value_bytes, limits)?,
-            table.rows_range(),
-            status,
+            part.words,
         ];
+        ranges.extend(given);
         ranges.extend(
             self.errors
                 .as_ref()
                 .map(|errors| Range::whole("errors", errors)),
         );
-        let groups = rows.div_ceil(quantize_rows_per_group(&self.spec).into());
-        let work = Work::groups("rows", groups)?;
-        let dispatch = Dispatch::new(device, &self.pipeline, &ranges, work)?;
-        Ok(BoundQuantize {
-            dispatch: Some(dispatch),
-        })
+        let groups = part
+            .range
+            .rows
+            .div_ceil(quantize_rows_per_group(&self.spec));
+        let work = Work::groups("rows", groups.into())?;
+        Dispatch::new(device, &self.pipeline, &ranges, work)
     }
+
     fn check_dim(&self, table: &Table) -> Result<()> {
         if table.desc().dim == self.spec.dim {
             return Ok(());

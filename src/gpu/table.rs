@@ -1,10 +1,13 @@
 //! A packed table on the device.
 
-use super::arguments::{Range, check_binding_size};
+use std::ops::Range as Rows;
+
+use super::arguments::{Range, check_binding_size, max_binding_bytes};
+use super::chain::check_overlaps;
 use super::kernels::Kernels;
 use super::scope::{buffer, checked, filled_buffer};
 use crate::format::{check_dim, codebook_words, id_bits, id_words};
-use crate::shader::TableUniform;
+use crate::shader::{RowRangeUniform, TableUniform};
 use crate::{Bits, Error, Format, PackedTable, Result};
 
 /// Usages of the memory that these kernels allocate for tables.
@@ -19,10 +22,18 @@ const OWN: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
 pub struct Table {
     kernels: Kernels,
     desc: TableDesc,
-    rows: wgpu::Buffer,
-    offset: u64,
+    /// At least one, which holds no row where the table has none.
+    shards: Vec<OwnShard>,
     uniform: wgpu::Buffer,
     blocks: Option<BlocksRange>,
+}
+
+/// Some of a table's rows on the device.
+#[derive(Clone, Debug)]
+struct OwnShard {
+    rows: Rows<u32>,
+    buffer: wgpu::Buffer,
+    offset: u64,
 }
 
 /// Codebooks and block ids on the device.
@@ -54,6 +65,15 @@ pub struct TableBuffers<'a> {
     pub blocks: Option<BlocksBuffer<'a>>,
 }
 
+/// Some of a table's rows, and the range that holds them: a table that is larger than one binding lies in several.
+#[derive(Clone, Debug)]
+pub struct Shard<'a> {
+    /// Which rows of the table.
+    pub rows: Rows<u32>,
+    /// The packed rows, [`TableDesc::bytes_of`] bytes; 4 where there are no rows. Usage `STORAGE`.
+    pub words: wgpu::BufferBinding<'a>,
+}
+
 /// The caller's own memory for codebooks and block ids.
 #[derive(Clone, Debug)]
 pub struct BlocksBuffer<'a> {
@@ -69,20 +89,54 @@ impl TableDesc {
         u64::from(self.rows) * u64::from(self.format.row_bytes(self.dim))
     }
 
+    /// Bytes of some of its rows.
+    pub fn bytes_of(&self, rows: &Rows<u32>) -> u64 {
+        rows.len() as u64 * u64::from(self.format.row_bytes(self.dim))
+    }
+
     /// Bytes of the codebooks of `blocks` blocks, and of the rows' block ids.
     pub(super) fn blocks_bytes(&self, bits: Bits, blocks: u32) -> u64 {
         let codebooks = u64::from(blocks) * u64::from(codebook_words(bits));
         4 * (codebooks + id_words(self.rows, id_bits(blocks)) as u64)
     }
 
-    pub(super) fn check_shape(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         check_dim(self.dim as usize)?;
         self.format.check()
     }
 
-    fn check(&self, limits: &wgpu::Limits) -> Result<()> {
-        self.check_shape()?;
-        check_binding_size("table", self.bytes(), limits)
+    /// Its rows, in as few parts as each fit one binding of the device, and one buffer.
+    fn split(&self, limits: &wgpu::Limits) -> Result<impl Iterator<Item = Rows<u32>> + use<>> {
+        let row_bytes = u64::from(self.format.row_bytes(self.dim));
+        check_binding_size("a row of the table", row_bytes, limits)?;
+        let most = max_binding_bytes(limits).min(limits.max_buffer_size) / row_bytes;
+        let (rows, most) = (self.rows, most.clamp(1, u32::MAX.into()) as u32);
+        let parts = rows.div_ceil(most).max(1);
+        Ok((0..parts).map(move |part| part * most..(part * most).saturating_add(most).min(rows)))
+    }
+
+    /// Refuses shards that do not hold every row once, in order.
+    fn check_shards(&self, shards: &[Shard<'_>]) -> Result<()> {
+        let mut first = 0;
+        for Shard { rows, .. } in shards {
+            let is_spare = rows.is_empty() && (self.rows > 0 || shards.len() > 1);
+            if rows.start != first || rows.end < first || rows.end > self.rows || is_spare {
+                return Err(Error::Shape {
+                    argument: "shards",
+                    needed: format!("rows within 0..{}, from {first} on", self.rows),
+                    got: format!("{rows:?}"),
+                });
+            }
+            first = rows.end;
+        }
+        if shards.is_empty() || first < self.rows {
+            return Err(Error::Shape {
+                argument: "shards",
+                needed: format!("all rows within 0..{}", self.rows),
+                got: format!("0..{first} in {} shards", shards.len()),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -91,8 +145,8 @@ impl Table {
     ///
     /// # Errors
     /// [`crate::Error::Shape`] where dim is out of range, [`crate::Error::Limit`] where the device
-    /// cannot bind that many bytes, and what is wrong with a range: too small, misaligned, usage;
-    /// [`crate::Error::Shape`] where `blocks` are missing, or given to a format that has none.
+    /// cannot bind that many bytes ([`Table::from_shards`] takes several ranges), and what is wrong with a range: too
+    /// small, misaligned, usage; [`crate::Error::Shape`] where `blocks` are missing, or given to a format that has none.
     ///
     /// # Cost
     /// Allocates a uniform of 24 bytes. Compiles, submits and waits for nothing.
@@ -101,10 +155,36 @@ impl Table {
         desc: TableDesc,
         buffers: TableBuffers<'_>,
     ) -> Result<Self> {
-        desc.check(kernels.limits())?;
-        Range::storage("rows", &buffers.rows, desc.bytes(), kernels.limits())?;
-        let blocks = blocks_range(&desc, buffers.blocks.as_ref(), kernels.limits())?;
-        let count = buffers.blocks.map_or(0, |blocks| blocks.count);
+        let shard = Shard {
+            rows: 0..desc.rows,
+            words: buffers.rows,
+        };
+        Self::from_shards(kernels, desc, &[shard], buffers.blocks)
+    }
+
+    /// A table in several ranges of the caller's own memory, which nobody copies: every row once, in order, and at least
+    /// one row to a range; a table of no rows is one range of none.
+    ///
+    /// A lookup in several ranges costs more than one in one range ([`super::Lookup::bind`]), and such a table is not
+    /// trained.
+    ///
+    /// # Errors
+    /// Those of [`Table::from_buffers`]; [`crate::Error::Shape`] for shards of other rows, [`crate::Error::Aliased`]
+    /// where ranges overlap.
+    ///
+    /// # Cost
+    /// As [`Table::from_buffers`].
+    pub fn from_shards(
+        kernels: &Kernels,
+        desc: TableDesc,
+        shards: &[Shard<'_>],
+        blocks: Option<BlocksBuffer<'_>>,
+    ) -> Result<Self> {
+        desc.check()?;
+        desc.check_shards(shards)?;
+        let own = own_shards(&desc, shards, kernels.limits())?;
+        let count = blocks.as_ref().map_or(0, |blocks| blocks.count);
+        let blocks = blocks_range(&desc, blocks.as_ref(), kernels.limits())?;
         let uniform = TableUniform {
             rows: desc.rows,
             dim: desc.dim,
@@ -117,8 +197,7 @@ impl Table {
         Ok(Self {
             kernels: kernels.clone(),
             desc,
-            rows: buffers.rows.buffer.clone(),
-            offset: buffers.rows.offset,
+            shards: own,
             blocks,
             uniform: filled_buffer(
                 kernels.device(),
@@ -134,13 +213,17 @@ impl Table {
         self.desc
     }
 
-    /// The range that holds the packed rows.
-    pub fn rows(&self) -> wgpu::BufferBinding<'_> {
-        wgpu::BufferBinding {
-            buffer: &self.rows,
-            offset: self.offset,
-            size: std::num::NonZeroU64::new(self.desc.bytes()),
-        }
+    /// The ranges that hold the packed rows, in order: one, unless the table is larger than a binding of the device or
+    /// was made of several.
+    pub fn shards(&self) -> impl ExactSizeIterator<Item = Shard<'_>> {
+        self.shards.iter().map(|shard| Shard {
+            rows: shard.rows.clone(),
+            words: wgpu::BufferBinding {
+                buffer: &shard.buffer,
+                offset: shard.offset,
+                size: std::num::NonZeroU64::new(self.desc.bytes_of(&shard.rows)),
+            },
+        })
     }
 
     /// Number of blocks, and the range that holds codebooks and block ids; `None` in formats without.
@@ -162,8 +245,52 @@ impl Table {
         Range::whole("table", &self.uniform)
     }
 
+    /// The rows of every shard, and the range that holds them.
+    pub(super) fn shard_ranges(&self) -> impl Iterator<Item = (Rows<u32>, Range<'_>)> {
+        self.shards.iter().map(|shard| {
+            let bytes = self.desc.bytes_of(&shard.rows).max(4);
+            let range = Range::own("rows", &shard.buffer, shard.offset, bytes);
+            (shard.rows.clone(), range)
+        })
+    }
+
+    /// Of a range of rows of the table: what lies in one shard after the other. An empty range lies in none.
+    pub(super) fn parts(&self, rows: Rows<u32>) -> impl Iterator<Item = Part<'_>> {
+        self.shard_ranges().filter_map(move |(shard, words)| {
+            let part = rows.start.max(shard.start)..rows.end.min(shard.end);
+            (!part.is_empty()).then(|| Part {
+                range: RowRangeUniform {
+                    first_row: part.start,
+                    rows: part.end - part.start,
+                    shard_row: shard.start,
+                    values_row: rows.start,
+                },
+                words,
+            })
+        })
+    }
+
+    /// All rows, where they lie in one shard.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where they lie in several.
+    pub(crate) fn only_shard(&self) -> Result<Shard<'_>> {
+        let mut shards = self.shards();
+        match (shards.next(), shards.len()) {
+            (Some(shard), 0) => Ok(shard),
+            (_, more) => Err(Error::Limit {
+                argument: "table",
+                name: "bindings for a table that is trained",
+                needed: more as u64 + 1,
+                available: 1,
+            }),
+        }
+    }
+
+    /// The range of a table of one shard.
     pub(super) fn rows_range(&self) -> Range<'_> {
-        Range::own("rows", &self.rows, self.offset, self.desc.bytes().max(4))
+        let OwnShard { buffer, offset, .. } = &self.shards[0];
+        Range::own("rows", buffer, *offset, self.desc.bytes().max(4))
     }
 
     /// Codebooks and block ids, where the format has them.
@@ -176,6 +303,33 @@ impl Table {
             blocks.bytes,
         ))
     }
+}
+
+/// Rows of one shard, and the range of all of it.
+pub(super) struct Part<'a> {
+    pub(super) range: RowRangeUniform,
+    pub(super) words: Range<'a>,
+}
+
+/// The checked ranges of shards that hold the table's rows.
+fn own_shards(
+    desc: &TableDesc,
+    shards: &[Shard<'_>],
+    limits: &wgpu::Limits,
+) -> Result<Vec<OwnShard>> {
+    let mut ranges = vec![];
+    for shard in shards {
+        let bytes = desc.bytes_of(&shard.rows);
+        check_binding_size("table", bytes, limits)?;
+        ranges.push(Range::storage("rows", &shard.words, bytes, limits)?);
+    }
+    check_overlaps(&ranges.iter().collect::<Vec<_>>(), &[])?;
+    let own = shards.iter().map(|shard| OwnShard {
+        rows: shard.rows.clone(),
+        buffer: shard.words.buffer.clone(),
+        offset: shard.words.offset,
+    });
+    Ok(own.collect())
 }
 
 /// The checked range of codebooks and block ids, where the format has them.
@@ -211,7 +365,7 @@ fn blocks_range(
 }
 
 impl Kernels {
-    /// A table of zeros on the device, to be quantized into.
+    /// A table of zeros on the device, to be quantized into; in several buffers where one binding does not hold it.
     ///
     /// # Errors
     /// [`crate::Error::Shape`], also for [`Format::Blocks`], which no kernel quantizes;
@@ -225,13 +379,22 @@ impl Kernels {
 
     /// A table of zeros with codebooks that lie elsewhere.
     fn with_blocks(&self, desc: TableDesc, blocks: Option<BlocksBuffer<'_>>) -> Result<Table> {
-        desc.check(self.limits())?;
-        let rows = buffer(self.device(), "table", desc.bytes(), OWN)?;
-        let rows = rows.as_entire_buffer_binding();
-        Table::from_buffers(self, desc, TableBuffers { rows, blocks })
+        desc.check()?;
+        let own = |rows: Rows<u32>| {
+            let bytes = desc.bytes_of(&rows);
+            Ok((rows, buffer(self.device(), "table", bytes, OWN)?))
+        };
+        let own = desc.split(self.limits())?.map(own);
+        let own = own.collect::<Result<Vec<_>>>()?;
+        let shards = own.iter().map(|(rows, buffer)| Shard {
+            rows: rows.clone(),
+            words: buffer.as_entire_buffer_binding(),
+        });
+        Table::from_shards(self, desc, &shards.collect::<Vec<_>>(), blocks)
     }
 
-    /// Copies a table to the device; it arrives with the queue's next submit.
+    /// Copies a table to the device, into several buffers where one binding does not hold it; it arrives with the queue's
+    /// next submit.
     ///
     /// # Errors
     /// [`crate::Error::Shape`], [`crate::Error::Limit`], [`crate::Error::OutOfMemory`],
@@ -263,7 +426,12 @@ impl Kernels {
                 self.with_blocks(desc, Some(blocks))?
             }
         };
-        self.write(queue, "table", &table.rows, packed.bytes())?;
+        for shard in &table.shards {
+            let start = desc.bytes_of(&(0..shard.rows.start)) as usize;
+            let bytes = desc.bytes_of(&shard.rows) as usize;
+            let bytes = &packed.bytes()[start..start + bytes];
+            self.write(queue, "table", &shard.buffer, bytes)?;
+        }
         Ok(table)
     }
 

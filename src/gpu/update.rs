@@ -90,7 +90,8 @@ impl Update {
     /// and for ranges that the spec does not take or misses; what is wrong with a range;
     /// [`Error::Aliased`] where a written range shares its buffer with one that the same dispatch reads (`rows`,
     /// `state` and `status` with `hyper` and `steps`, `status` with `indices`, `offsets` and `weights`), where it
-    /// overlaps any other range, and where a range lies in `buffers`; [`Error::DeviceLost`].
+    /// overlaps any other range, and where a range lies in `buffers`; [`Error::Limit`] for a table of several shards;
+    /// [`Error::DeviceLost`].
     ///
     /// # Cost
     /// Allocates a bind group for every dispatch, a uniform of 16 bytes for every pass, and what

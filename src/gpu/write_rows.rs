@@ -1,7 +1,7 @@
 //! Rows of a live table, written in place.
 
-use super::Table;
 use super::scope::{alive, checked};
+use super::{Shard, Table};
 use crate::table::check_written;
 use crate::{Error, PackedTable, Result};
 
@@ -14,7 +14,7 @@ impl Table {
     /// # Errors
     /// [`Error::Shape`] where `rows` have another format or dim than the table, or do not all lie in it;
     /// [`Error::Unsupported`] for [`crate::Format::Blocks`], whose codebooks belong to the whole table;
-    /// [`Error::BufferUsage`] where the table's buffer is the caller's own and lacks `COPY_DST`;
+    /// [`Error::BufferUsage`] where a buffer of such rows is the caller's own and lacks `COPY_DST`;
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     ///
     /// # Panics
@@ -34,8 +34,15 @@ impl Table {
         if rows.rows() == 0 {
             return Ok(());
         }
-        let own = self.rows();
-        if !own.buffer.usage().contains(wgpu::BufferUsages::COPY_DST) {
+        let written = first_row..first_row + rows.rows();
+        let concerned =
+            |shard: &Shard<'_>| shard.rows.start < written.end && written.start < shard.rows.end;
+        let shards: Vec<_> = self.shards().filter(concerned).collect();
+        let usages = |shard: &Shard<'_>| shard.words.buffer.usage();
+        if shards
+            .iter()
+            .any(|shard| !usages(shard).contains(wgpu::BufferUsages::COPY_DST))
+        {
             return Err(Error::BufferUsage {
                 argument: "table",
                 missing: "COPY_DST",
@@ -43,11 +50,19 @@ impl Table {
         }
         let device = self.kernels().device();
         alive(device)?;
-        let row_bytes = u64::from(desc.format.row_bytes(desc.dim));
-        let offset = own.offset + u64::from(first_row) * row_bytes;
         let bytes = rows.bytes();
         checked(device, "rows", bytes.len() as u64, || {
-            queue.write_buffer(own.buffer, offset, bytes);
+            for shard in &shards {
+                let part = shard.rows.start.max(written.start)..shard.rows.end.min(written.end);
+                let from = desc.bytes_of(&(written.start..part.start)) as usize;
+                let to = desc.bytes_of(&(written.start..part.end)) as usize;
+                let at = desc.bytes_of(&(shard.rows.start..part.start));
+                queue.write_buffer(
+                    shard.words.buffer,
+                    shard.words.offset + at,
+                    &bytes[from..to],
+                );
+            }
         })
     }
 }

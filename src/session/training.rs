@@ -106,7 +106,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a format or parameters that are not trained; [`Error::Step`] where a step is
-    /// not positive and finite; [`Error::Limit`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    /// not positive and finite; [`Error::Limit`], also where one binding does not hold the table;
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn train(&self, table: &PackedTable, spec: TrainingSpec) -> Result<Training<'_>> {
         self.resume(&Checkpoint::start(table.clone(), spec))
     }
@@ -117,6 +118,8 @@ impl Session {
     /// As [`Session::train`], and [`Error::Shape`] for states of another length.
     pub fn resume(&self, run: &Checkpoint) -> Result<Training<'_>> {
         run.check()?;
+        let table = self.upload(&run.table)?;
+        table.only_shard()?;
         self.check_state("state", &run.state)?;
         self.check_state("step_state", &run.step_state)?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
@@ -125,7 +128,7 @@ impl Session {
             session: self,
             spec: run.spec,
             number: run.number,
-            table: self.upload(&run.table)?,
+            table,
             state: self.filled("state", bytemuck::cast_slice(&run.state))?,
             step_state: self.filled("step_state", bytemuck::cast_slice(&run.step_state))?,
             hyper: crate::gpu::buffer(&self.device, "hyper", hyper_bytes, usage)?,

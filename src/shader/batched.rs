@@ -7,7 +7,7 @@ use crate::{Float, Format, IndexType, Output, Params, Pooling, Weighting};
 macro_rules! batched {
     ($($file:literal),+) => {
         module!("dispatch.wgsl", "exact.wgsl", "decode.wgsl", "codes.wgsl", "centroids.wgsl", "blocks.wgsl", "floats.wgsl", "batched_decode.wgsl",
-            "lookup.wgsl", "lookup_weights.wgsl", "lookup_bags.wgsl", "lookup_chunks.wgsl", "lookup_max.wgsl", "lookup_sum.wgsl", "lookup_walk.wgsl", "batched.wgsl", $($file),+)
+            "indices.wgsl", "lookup.wgsl", "lookup_weights.wgsl", "lookup_bags.wgsl", "lookup_chunks.wgsl", "lookup_max.wgsl", "lookup_sum.wgsl", "lookup_walk.wgsl", "batched.wgsl", $($file),+)
     };
 }
 

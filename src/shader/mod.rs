@@ -13,12 +13,14 @@ macro_rules! module {
 }
 
 mod batched;
+mod collect;
 mod quantize;
 mod sort;
 mod update;
 mod variants;
 
 pub use batched::{BatchedKernel, BatchedPlan, BatchedUniform, FeatureWords, Parts, batched};
+pub use collect::{COLLECT_LANE_WORDS, collect, collect_lanes_per_row, collected};
 pub use quantize::{quantize, quantize_rows_per_group};
 pub use sort::{
     SORT_DIGIT_BITS, SORT_FEW_TILES, SORT_TILE, SORT_WORKGROUP, sort_count, sort_emit, sort_mark,
@@ -112,24 +114,42 @@ pub struct CountsWords {
     pub indices: u32,
 }
 
-/// Binding 1 of `dequantize`.
+/// Binding 1 of `dequantize`, in rows of the table.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct RowRangeUniform {
-    /// First row of the table.
+    /// First row.
+    pub first_row: u32,
+    /// Number of rows.
+    pub rows: u32,
+    /// The row that the binding `rows` begins with: 0 where the table lies in one buffer.
+    pub shard_row: u32,
+    /// The row that the binding `values` begins with.
+    pub values_row: u32,
+}
+
+/// Binding 4 of `collect`: which rows of the table its binding `rows` holds.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct ShardUniform {
+    /// First row.
     pub first_row: u32,
     /// Number of rows.
     pub rows: u32,
 }
 
-/// Binding 1 of `quantize`.
+/// Binding 1 of `quantize`; rows are those of the table.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct WorkUniform {
-    /// First row of the table.
+    /// First row.
     pub first_row: u32,
     /// Number of rows.
     pub rows: u32,
+    /// The row that the binding `rows` begins with: 0 where the table lies in one buffer.
+    pub shard_row: u32,
+    /// The row that the binding `values` begins with.
+    pub values_row: u32,
     /// Steps after which a greedy walk ends wherever it is.
     pub most_steps: u32,
     /// The most alternations of least squares, or of Lloyd's algorithm.
@@ -142,7 +162,7 @@ pub struct WorkUniform {
 
 impl WorkUniform {
     /// What a method's kernel is told about a range of rows.
-    pub fn new(method: Method, rows: std::ops::Range<u32>) -> Self {
+    pub fn new(method: Method, range: RowRangeUniform) -> Self {
         let search = match method {
             Method::Greedy(search) | Method::GreedyTorch(search) | Method::GreedyPaper(search) => {
                 search
@@ -157,8 +177,10 @@ impl WorkUniform {
             _ => 0,
         };
         Self {
-            first_row: rows.start,
-            rows: rows.end.saturating_sub(rows.start),
+            first_row: range.first_row,
+            rows: range.rows,
+            shard_row: range.shard_row,
+            values_row: range.values_row,
             most_steps: search.most_steps(),
             iterations,
             bins: search.bins as f32,

@@ -41,6 +41,7 @@ impl Sources {
 }
 
 const GATHER: Sources = by_decoding!(
+    "indices.wgsl",
     "lookup.wgsl",
     "lookup_table.wgsl",
     "lookup_columns.wgsl",
@@ -48,6 +49,7 @@ const GATHER: Sources = by_decoding!(
     "lookup_gather.wgsl"
 );
 const SUM: Sources = by_decoding!(
+    "indices.wgsl",
     "lookup.wgsl",
     "lookup_table.wgsl",
     "lookup_columns.wgsl",
@@ -60,6 +62,7 @@ const SUM: Sources = by_decoding!(
     "lookup_columns_sum.wgsl"
 );
 const SUM_TILES: Sources = by_decoding!(
+    "indices.wgsl",
     "lookup.wgsl",
     "lookup_table.wgsl",
     "lookup_weights.wgsl",
@@ -70,6 +73,7 @@ const SUM_TILES: Sources = by_decoding!(
     "lookup_tiles.wgsl"
 );
 const SUM_SPLIT: Sources = by_decoding!(
+    "indices.wgsl",
     "lookup.wgsl",
     "lookup_table.wgsl",
     "lookup_weights.wgsl",
@@ -80,6 +84,7 @@ const SUM_SPLIT: Sources = by_decoding!(
     "lookup_split.wgsl"
 );
 const MAX: Sources = by_decoding!(
+    "indices.wgsl",
     "lookup.wgsl",
     "lookup_table.wgsl",
     "lookup_columns.wgsl",
@@ -273,6 +278,7 @@ pub fn all() -> impl Iterator<Item = Variant> {
         .chain(dequantizes)
         .chain([prepare()])
         .chain(super::batched::all())
+        .chain(super::collect::all())
         .chain(super::sort::all())
         .chain(super::update::all())
 }

@@ -15,7 +15,14 @@ pub struct Noop {
 
 impl Noop {
     pub fn new() -> Self {
-        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        Self::with_limits(wgpu::Limits::default())
+    }
+
+    pub fn with_limits(required_limits: wgpu::Limits) -> Self {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor {
+            required_limits,
+            ..Default::default()
+        });
         let stray = Arc::new(Mutex::new(vec![]));
         let collected = stray.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {

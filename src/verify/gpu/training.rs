@@ -112,7 +112,7 @@ fn numbers(place: &Place, memory: &[u32]) -> (Vec<f32>, Outcome) {
 
 /// The packed rows of a table, and what the guards around them found.
 fn rows(session: &Session, table: &Table) -> Result<(Vec<u32>, Outcome)> {
-    let rows = table.rows();
+    let rows = table.only_shard()?.words;
     let memory = session.read(rows.buffer, 0, rows.buffer.size())?;
     let (words, guards) = Place::of_binding(&rows).check(&memory);
     // A table without rows lies at a range of one word, which is its guard here.
@@ -282,7 +282,7 @@ impl<'a> Step<'a> {
         let segments = self.session.read(totals, 0, 4)?[0] as usize;
         let staged = self.buffers.staged();
         let desc = staged.desc();
-        let rows = staged.rows();
+        let rows = staged.only_shard()?.words;
         let mut words = self.session.read(rows.buffer, 0, desc.bytes())?;
         let row_words = desc.format.row_words(desc.dim) as usize;
         let behind = words.split_off((segments * row_words).min(words.len()));
