@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::super::lanes::Lanes;
+use super::super::lanes::{LANES, Lanes};
 use super::Batch;
 use super::columns::{Blocks, GROUPS_MAX, each_block, each_group};
 use super::decode::Decode;
@@ -155,7 +155,14 @@ impl<D: Decode, F: Fold> Bag<'_, '_, D, F> {
                 true => (part.of_copied(self.copied), at + 1),
                 false => (part, positions.end),
             };
-            at += fold::<I, D, F, N>(isa, source, batch, at..end, &mut folded);
+            // A loop of its own for no weights, which takes time to compile, where it is much faster: where codes are
+            // computed with whatever the instruction set, and on the widest.
+            let has_own = D::GROUP_BYTES >= LANES || I::GROUPS == GROUPS_MAX;
+            at += if F::IS_WEIGHTED && has_own && batch.weights.is_none() {
+                fold::<I, D, F, N, false>(isa, source, batch, at..end, &mut folded)
+            } else {
+                fold::<I, D, F, N, true>(isa, source, batch, at..end, &mut folded)
+            };
             is_copied = at < end && part.copy(batch.indices[at], self.copied);
             if at < end && !is_copied {
                 at += 1;
@@ -165,9 +172,10 @@ impl<D: Decode, F: Fold> Bag<'_, '_, D, F> {
     }
 }
 
-/// Folds rows to the first that a part does not give; the number of positions.
+/// Folds rows to the first that a part does not give; the number of positions. There are no weights but where
+/// `WEIGHTED`.
 #[inline(always)]
-fn fold<I: Isa, D: Decode, F: Fold, const N: usize>(
+fn fold<I: Isa, D: Decode, F: Fold, const N: usize, const WEIGHTED: bool>(
     isa: I,
     part: RowsPart<'_, D, N>,
     batch: Batch<'_>,
@@ -191,12 +199,16 @@ fn fold<I: Isa, D: Decode, F: Fold, const N: usize>(
             done = position;
             break;
         };
-        let weight = weights.map_or(
-            1.0,
-            #[inline(always)]
-            |weights| weights[position],
-        );
-        F::weigh::<I, D>(&mut levels, weight);
+        let mut weight = None;
+        if WEIGHTED {
+            let row = weights.map_or(
+                1.0,
+                #[inline(always)]
+                |weights| weights[position],
+            );
+            F::weigh::<I, D>(&mut levels, row);
+            weight = Some(row);
+        }
         each_group::<N>(
             #[inline(always)]
             |at| {
