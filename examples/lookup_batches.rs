@@ -1,99 +1,92 @@
-//! Times lookups on the CPU, the least that memory takes for them, and lookups on a GPU: what `tools/peers/lookup` and
-//! `tools/peers/gather` run.
+//! Times lookups on the CPU, and the least that memory takes for them: what `tools/peers/lookup` runs.
 //!
 //! ```sh
-//! yes lookup | head -20 | cargo run --release --example lookup_batches -- rows.u8 4 64 indices.u32 4096
+//! echo lookup 20 | cargo run --release --example lookup_batches -- rows.u8 4 64 indices.u32 4096 32
 //! ```
 //!
 //! Its arguments are a file of rows as PyTorch lays them out, the width of their codes, the columns of a row, a file of
-//! indices (u32, little-endian), and the bags that they fall into in equal parts, which it sums. It answers each
-//! line of its input:
+//! indices (u32, little-endian), and how they are summed: in bags of so many to a batch, and so many indices to a
+//! bag. The file holds one or more batches, which are taken in turn, so that a batch finds in no cache what the
+//! same left there. It answers each line of its input:
 //!
-//! - `lookup` with the seconds that a lookup took,
-//! - `limit` with those of a loop that does nothing but read a word of every cache line that the rows lie in,
-//! - `adapter` with the GPU's name and driver,
-//! - `gpu` with the seconds of a lookup of what lies on the GPU, from its submit to its end,
-//! - `session` with those of `Session::lookup`, which sends indices and offsets there and reads the sums back,
-//! - `answer FILE` with an empty line, once it has written the last lookup's sums to the file (f32, little-endian).
+//! - `lookup COUNT` with the seconds that so many lookups took, one behind the other, on one line,
+//! - `limit COUNT` with those of a loop that does nothing but read a word of every cache line that the rows lie in,
+//! - `answer FILE` with an empty line, once it has written the first batch's sums to the file (f32, little-endian).
+//!
+//! What is timed runs for 20 milliseconds first, which are not: threads wake up, and caches forget what others did.
 
 use std::io::{BufRead, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use qembed::cpu::{self, LookupOutput};
-use qembed::gpu::{BoundLookup, Counts, LookupArgs, Table};
-use qembed::{
-    Bits, Layout, LookupRequest, LookupSpec, LookupStatus, OutOfRange, Output, PackedTable,
-    Pooling, Session, Weighting, wgpu,
-};
+use qembed::{Bits, Layout, LookupRequest, OutOfRange, Output, PackedTable, Pooling};
 
 #[path = "../benches/common/touch.rs"]
 mod touch;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs before anything is timed.
+const WARM: Duration = Duration::from_millis(20);
 
 fn main() -> Result<(), Failure> {
+    // Every line is answered on a thread of rayon's, which takes part in a lookup; another would wait for them.
+    rayon::ThreadPoolBuilder::new().build()?.install(answer)
+}
+
+fn answer() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [rows, bits, dim, indices, bags] = &arguments[..] else {
-        return Err("needed: ROWS BITS DIM INDICES BAGS".into());
+    let [rows, bits, dim, indices, bags, length] = &arguments[..] else {
+        return Err("needed: ROWS BITS DIM INDICES BAGS LENGTH".into());
     };
-    let (bits, dim, bags): (u32, usize, usize) = (bits.parse()?, dim.parse()?, bags.parse()?);
+    let (bits, dim): (u32, usize) = (bits.parse()?, dim.parse()?);
+    let (bags, length): (usize, usize) = (bags.parse()?, length.parse()?);
     let bits = Bits::try_from(bits)?;
     let table = PackedTable::import(Layout::PyTorch, bits, dim, &std::fs::read(rows)?)?;
     let indices: Vec<u32> = std::fs::read(indices)?
         .chunks_exact(4)
         .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         .collect();
-    let offsets: Vec<u32> = (0..=bags)
-        .map(|bag| (bag * indices.len() / bags) as u32)
-        .collect();
-    let request = LookupRequest {
-        pooling: Pooling::Sum,
-        indices: &indices,
-        offsets: Some(&offsets),
-        weights: None,
-        output: Output::F32,
-        out_of_range: OutOfRange::Error,
-    };
+    let offsets: Vec<u32> = (0..=bags).map(|bag| (bag * length) as u32).collect();
     let mut sums = vec![0.0; bags * dim];
-    let mut gpu = None;
+    let lookup = |indices: &[u32], sums: &mut [f32]| {
+        let request = LookupRequest {
+            pooling: Pooling::Sum,
+            indices,
+            offsets: Some(&offsets),
+            weights: None,
+            output: Output::F32,
+            out_of_range: OutOfRange::Error,
+        };
+        cpu::lookup_into(&table, request, LookupOutput::F32(sums)).map(drop)
+    };
+    let limit = |indices: &[u32]| {
+        std::hint::black_box(touch::touch(&table, indices));
+        Ok(())
+    };
+    let batches: Vec<&[u32]> = indices.chunks_exact(bags * length).collect();
+    let first = *batches.first().ok_or("INDICES: less than a batch")?;
+    let mut batches = batches.iter().copied().cycle();
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         match line.split_once(' ').unwrap_or((&line, "")) {
-            ("lookup", _) => {
-                let start = Instant::now();
-                cpu::lookup_into(&table, request, LookupOutput::F32(&mut sums))?;
-                writeln!(out, "{:e}", start.elapsed().as_secs_f64())?;
+            ("lookup", count) => {
+                let run = |indices: &[u32]| lookup(indices, &mut sums);
+                writeln!(out, "{}", seconds(count.parse()?, &mut batches, run)?)?;
             }
-            ("limit", _) => {
-                let start = Instant::now();
-                std::hint::black_box(touch::touch(&table, &indices));
-                writeln!(out, "{:e}", start.elapsed().as_secs_f64())?;
-            }
-            ("adapter", _) => {
-                let info = open(&mut gpu, &table, request)?.session.adapter();
-                let words = [&info.name, &info.driver, &info.driver_info];
-                writeln!(out, "{}", words.map(String::as_str).join(" ").trim())?;
-            }
-            ("gpu", _) => {
-                let seconds = open(&mut gpu, &table, request)?.bound(&mut sums)?;
-                writeln!(out, "{seconds:e}")?;
-            }
-            ("session", _) => {
-                let gpu = open(&mut gpu, &table, request)?;
-                let start = Instant::now();
-                let looked = gpu.session.lookup(&gpu.table, request)?;
-                writeln!(out, "{:e}", start.elapsed().as_secs_f64())?;
-                sums = looked.values.into_f32();
+            ("limit", count) => {
+                writeln!(out, "{}", seconds(count.parse()?, &mut batches, limit)?)?;
             }
             ("answer", file) => {
+                lookup(first, &mut sums)?;
                 let bytes: Vec<u8> = sums.iter().flat_map(|x| x.to_le_bytes()).collect();
                 std::fs::write(file, bytes)?;
                 writeln!(out)?;
             }
             (other, _) => {
-                let known = "lookup, limit, adapter, gpu, session or answer FILE";
-                return Err(format!("{other}: {known}").into());
+                let needed = "lookup COUNT, limit COUNT or answer FILE";
+                return Err(format!("{other}: {needed}").into());
             }
         }
         out.flush()?;
@@ -101,84 +94,24 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The table and the batch on a GPU.
-struct Gpu {
-    session: Session,
-    table: Table,
-    lookup: BoundLookup,
-    output: wgpu::Buffer,
-    status: wgpu::Buffer,
-}
-
-/// The GPU, opened by the first line that asks for it.
-fn open<'a>(
-    gpu: &'a mut Option<Gpu>,
-    table: &PackedTable,
-    request: LookupRequest<'_>,
-) -> Result<&'a Gpu, Failure> {
-    match gpu {
-        Some(gpu) => Ok(gpu),
-        none => Ok(none.insert(Gpu::new(table, request)?)),
-    }
-}
-
-impl Gpu {
-    fn new(packed: &PackedTable, request: LookupRequest<'_>) -> Result<Self, Failure> {
-        let session = Session::new()?;
-        let table = session.upload(packed)?;
-        let offsets = request.offsets.ok_or("bags are summed")?;
-        let bags = offsets.len() as u32 - 1;
-        let kernel = session.kernels().lookup(LookupSpec {
-            format: table.desc().format,
-            pooling: request.pooling,
-            weighting: Weighting::Unweighted,
-            output: request.output,
-        })?;
-        let indices = session.filled("indices", bytemuck::cast_slice(request.indices))?;
-        let offsets = session.filled("offsets", bytemuck::cast_slice(offsets))?;
-        let output = session.buffer("output", 4 * u64::from(bags) * u64::from(packed.dim()))?;
-        let status = session.filled("status", bytemuck::bytes_of(&LookupStatus::CLEAR))?;
-        let lookup = kernel.bind(
-            &table,
-            LookupArgs {
-                counts: Counts::Host {
-                    bags,
-                    indices: request.indices.len() as u32,
-                },
-                indices: Some(indices.as_entire_buffer_binding()),
-                offsets: Some(offsets.as_entire_buffer_binding()),
-                weights: None,
-                output: Some(output.as_entire_buffer_binding()),
-                status: Some(status.as_entire_buffer_binding()),
-            },
-        )?;
-        Ok(Self {
-            session,
-            table,
-            lookup,
-            output,
-            status,
-        })
-    }
-
-    /// The seconds of a lookup of what lies on the GPU; its sums are read afterwards.
-    fn bound(&self, sums: &mut [f32]) -> Result<f64, Failure> {
-        // What this run does not write is no number.
-        let nothing = vec![f32::NAN; sums.len()];
-        let queue = self.session.queue();
-        queue.write_buffer(&self.output, 0, bytemuck::cast_slice(&nothing));
-        queue.submit([]);
-        self.session.wait()?;
+/// Seconds of every run but the first, which warm up; each takes the next batch.
+fn seconds<'a>(
+    count: usize,
+    batches: &mut impl Iterator<Item = &'a [u32]>,
+    mut run: impl FnMut(&[u32]) -> Result<(), qembed::Error>,
+) -> Result<String, qembed::Error> {
+    let mut timed = || {
+        let batch = batches.next().unwrap_or_default();
         let start = Instant::now();
-        self.session.submit(|pass| self.lookup.record(pass))?;
-        self.session.wait()?;
-        let seconds = start.elapsed().as_secs_f64();
-        let status = self.session.read(&self.status, 0, self.status.size())?;
-        if status != bytemuck::cast_slice::<_, u32>(&[LookupStatus::CLEAR]) {
-            return Err("the lookup found a wrong index".into());
-        }
-        let words = self.session.read(&self.output, 0, self.output.size())?;
-        sums.copy_from_slice(bytemuck::cast_slice(&words));
-        Ok(seconds)
+        run(batch).map(|()| start.elapsed())
+    };
+    let begun = Instant::now();
+    while begun.elapsed() < WARM {
+        timed()?;
     }
+    let mut all = String::new();
+    for _ in 0..count {
+        all += &format!("{:e} ", timed()?.as_secs_f64());
+    }
+    Ok(all)
 }

@@ -60,9 +60,9 @@ def arguments():
     )
     parser.add_argument("--repeat", type=positive, default=5, help="how often each is timed (default: 5)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="a file to write the figures to")
-    built = Path(__file__).resolve().parents[2] / "target/release/examples/lookup_batches"
+    built = Path(__file__).resolve().parents[2] / "target/release/examples/lookup_gpu"
     parser.add_argument(
-        "--qembed", default=built, help="the program (default: target/release/examples/lookup_batches)"
+        "--qembed", default=built, help="the program (default: target/release/examples/lookup_gpu)"
     )
     return parser.parse_args()
 

@@ -16,6 +16,10 @@ from pathlib import Path
 
 BAGS, BAG_LENGTH, SEED = 4096, 32, 1
 LOOKUPS = BAGS * BAG_LENGTH
+# Different ones, taken in turn, so that a batch finds in no cache what the same left there.
+BATCHES = 8
+# A side that has its turn runs for so many seconds first, which are not counted.
+WARM_SECONDS = 0.02
 # Rows, columns, bits.
 TABLES = [
     (rows, dim, bits) for rows in (200_000, 1_000_000) for dim in (64, 128) for bits in (8, 4, 2)
@@ -32,7 +36,8 @@ def arguments():
         return int(text)
 
     parser = argparse.ArgumentParser(prog="tools/peers/lookup", description=__doc__.splitlines()[0])
-    parser.add_argument("--repeat", type=positive, default=31, help="how often each is timed (default: 31)")
+    parser.add_argument("--repeat", type=positive, default=15, help="turns of each (default: 15)")
+    parser.add_argument("--calls", type=positive, default=5, help="calls that a turn times (default: 5)")
     parser.add_argument(
         "--threads", type=positive, nargs="+", default=sorted({1, cores()}), help="of each (default: 1, and all cores)"
     )
@@ -73,7 +78,7 @@ class Table:
         values = torch.empty(rows, dim).uniform_(-0.05, 0.05)
         self.packed = getattr(torch.ops.quantized, f"embedding_bag_{NAMES[bits]}_prepack")(values)
         self.values = getattr(torch.ops.quantized, f"embedding_bag_{NAMES[bits]}_unpack")(self.packed)
-        self.indices = np.random.default_rng(SEED).integers(0, rows, LOOKUPS).astype(np.uint32)
+        self.indices = np.random.default_rng(SEED).integers(0, rows, (BATCHES, LOOKUPS)).astype(np.uint32)
 
 
 class Torch:
@@ -81,14 +86,15 @@ class Torch:
 
     def __init__(self, table):
         self.table = table
-        self.indices = torch.from_numpy(table.indices.astype(np.int32))
+        self.batches = list(torch.from_numpy(table.indices.astype(np.int32)))
+        self.next = 0
         self.offsets = torch.arange(0, LOOKUPS + 1, BAG_LENGTH, dtype=torch.int32)
         self.operator = getattr(torch.ops.quantized, f"embedding_bag_{NAMES[table.bits]}_rowwise_offsets")
 
-    def packed(self):
+    def packed(self, indices):
         return self.operator(
             self.table.packed,
-            self.indices,
+            indices,
             self.offsets,
             scale_grad_by_freq=False,
             mode=0,
@@ -98,15 +104,23 @@ class Torch:
             include_last_offset=True,
         )
 
-    def floats(self):
+    def floats(self, indices):
         return torch.nn.functional.embedding_bag(
-            self.indices, self.table.values, self.offsets, mode="sum", include_last_offset=True
+            indices, self.table.values, self.offsets, mode="sum", include_last_offset=True
         )
 
-    def seconds(self, operator):
-        start = time.perf_counter()
-        operator()
-        return time.perf_counter() - start
+    def seconds(self, operator, count):
+        def timed():
+            indices = self.batches[self.next % BATCHES]
+            self.next += 1
+            start = time.perf_counter()
+            operator(indices)
+            return time.perf_counter() - start
+
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < WARM_SECONDS:
+            timed()
+        return [timed() for _ in range(count)]
 
 
 class Qembed:
@@ -117,7 +131,7 @@ class Qembed:
         table.packed.numpy().tofile(folder / "rows.u8")
         table.indices.tofile(folder / "indices.u32")
         files = folder / "rows.u8", folder / "indices.u32"
-        command = [args.qembed, files[0], table.bits, table.dim, files[1], BAGS]
+        command = [args.qembed, files[0], table.bits, table.dim, files[1], BAGS, BAG_LENGTH]
         try:
             self.process = subprocess.Popen(
                 [str(part) for part in command],
@@ -140,8 +154,8 @@ class Qembed:
             sys.exit(f"qembed's program ended early: exit {self.process.wait()}")
         return answer
 
-    def seconds(self, what):
-        return float(self.ask(what))
+    def seconds(self, what, count):
+        return [float(text) for text in self.ask(f"{what} {count}").split()]
 
     def answer(self, dim):
         self.ask(f"answer {self.folder / 'sums.f32'}")
@@ -165,23 +179,20 @@ def compare(args, threads, table, folder):
     torch.set_num_threads(threads)
     theirs, ours = Torch(table), Qembed(args, threads, table, folder)
     sides = {
-        "qembed": lambda: ours.seconds("lookup"),
-        "torch": lambda: theirs.seconds(theirs.packed),
-        "torch_f32": lambda: theirs.seconds(theirs.floats),
-        "limit": lambda: ours.seconds("limit"),
+        "qembed": lambda: ours.seconds("lookup", args.calls),
+        "torch": lambda: theirs.seconds(theirs.packed, args.calls),
+        "torch_f32": lambda: theirs.seconds(theirs.floats, args.calls),
+        "limit": lambda: ours.seconds("limit", args.calls),
     }
     seconds = {side: [] for side in sides}
-    # The first rounds warm up threads and memory, and are not counted.
-    for turn in range(args.repeat + 3):
+    for _ in range(args.repeat):
         for side, run in sides.items():
-            taken = run()
-            if turn >= 3:
-                seconds[side].append(taken)
+            seconds[side] += run()
     largest = table.values.abs().max().item()
     sums = ours.answer(table.dim)
     ours.close()
-    same("PyTorch's packed rows", theirs.packed().numpy(), sums, largest)
-    same("PyTorch's float32 rows", theirs.floats().numpy(), sums, largest)
+    same("PyTorch's packed rows", theirs.packed(theirs.batches[0]).numpy(), sums, largest)
+    same("PyTorch's float32 rows", theirs.floats(theirs.batches[0]).numpy(), sums, largest)
     result = {"rows": table.rows, "dim": table.dim, "bits": table.bits, "threads": threads, "load": load()}
     for side, taken in seconds.items():
         result[f"{side}_lookups_per_second"] = {
@@ -211,10 +222,12 @@ def main(args, folder):
         "cpu": cpu_model(),
         "bags": BAGS,
         "bag_length": BAG_LENGTH,
+        "batches": BATCHES,
         "repeat": args.repeat,
+        "calls": args.calls,
     }
     print(f"torch {about['torch_version']} and qembed, {about['cpu']}")
-    print(f"sums of {BAGS} bags of {BAG_LENGTH} rows, uniform; millions of lookups per second, medians of {args.repeat} in turn")
+    print(f"sums of {BAGS} bags of {BAG_LENGTH} rows, uniform; millions of lookups per second, medians of {args.repeat} turns of {args.calls}")
     print()
     print(
         f"{'table':<16}{'bits':>5}{'threads':>9}{'torch':>10}{'torch f32':>10}{'qembed':>10}"

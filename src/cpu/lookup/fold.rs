@@ -9,17 +9,20 @@ pub(super) trait Fold: Send + Sync {
     /// Of no rows.
     const EMPTY: f32;
 
+    /// Whether rows may have weights.
+    const IS_WEIGHTED: bool;
+
     /// Prepares a row that counts so much.
     fn weigh<I: Isa, D: Decode>(levels: &mut D::Levels, weight: f32);
 
-    /// Takes one more row in.
-    fn take<I: Isa, D: Decode>(folded: Lanes, values: Lanes, weight: f32) -> Lanes;
+    /// Takes one more row in; without a weight it is one that counts once.
+    fn take<I: Isa, D: Decode>(folded: Lanes, values: Lanes, weight: Option<f32>) -> Lanes;
 
     /// Takes in the rows of a chunk, which follow.
     fn join(folded: Lanes, chunk: Lanes) -> Lanes;
 }
 
-/// Every row counts with its weight; a product with 1 costs little and changes nothing.
+/// Every row counts with its weight; a product with 1 changes nothing.
 pub(super) struct Sum;
 
 /// The largest value of every column; there are no weights.
@@ -27,6 +30,7 @@ pub(super) struct Max;
 
 impl Fold for Sum {
     const EMPTY: f32 = 0.0;
+    const IS_WEIGHTED: bool = true;
 
     #[inline(always)]
     fn weigh<I: Isa, D: Decode>(levels: &mut D::Levels, weight: f32) {
@@ -34,15 +38,15 @@ impl Fold for Sum {
     }
 
     #[inline(always)]
-    fn take<I: Isa, D: Decode>(folded: Lanes, values: Lanes, weight: f32) -> Lanes {
-        if D::is_picked::<I>() {
-            return Self::join(folded, values);
+    fn take<I: Isa, D: Decode>(folded: Lanes, values: Lanes, weight: Option<f32>) -> Lanes {
+        match weight {
+            Some(weight) if !D::is_picked::<I>() => folded.zip(
+                values,
+                #[inline(always)]
+                |folded, value| folded + weight * value,
+            ),
+            _ => Self::join(folded, values),
         }
-        folded.zip(
-            values,
-            #[inline(always)]
-            |folded, value| folded + weight * value,
-        )
     }
 
     #[inline(always)]
@@ -58,12 +62,13 @@ impl Fold for Sum {
 impl Fold for Max {
     /// Any value is taken before it.
     const EMPTY: f32 = f32::NEG_INFINITY;
+    const IS_WEIGHTED: bool = false;
 
     #[inline(always)]
     fn weigh<I: Isa, D: Decode>(_levels: &mut D::Levels, _weight: f32) {}
 
     #[inline(always)]
-    fn take<I: Isa, D: Decode>(folded: Lanes, values: Lanes, _weight: f32) -> Lanes {
+    fn take<I: Isa, D: Decode>(folded: Lanes, values: Lanes, _weight: Option<f32>) -> Lanes {
         Self::join(folded, D::exact(values))
     }
 

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::super::lanes::{Factor, Lanes, flush};
-use super::PREFETCH_ROWS;
 use super::columns::{Blocks, each_block, each_group};
 use super::decode::Decode;
 use super::isa::{Isa, Task};
 use super::output::{LookupOutput, RowShape};
+use super::prefetch::ROWS_AHEAD;
 use super::rows::{Copied, NOT_COPIED, Rows};
 use crate::LookupStatus;
 
@@ -62,7 +62,7 @@ impl<D: Decode> Task for Gather<'_, D> {
                 Some(index) if index < self.rows.count => {
                     let one = One {
                         weight: self.source.weight(position),
-                        ahead: self.source.index(position + PREFETCH_ROWS),
+                        ahead: self.source.index(position + ROWS_AHEAD),
                         gather: &mut self,
                         row,
                         index,
@@ -101,10 +101,22 @@ impl<D: Decode> Blocks for One<'_, '_, D> {
             shape,
             ..
         } = &mut *self.gather;
+        let part = rows.part::<N>(group);
         if let Some(ahead) = self.ahead {
-            rows.prefetch::<N>(ahead, group);
+            part.prefetch(ahead);
         }
-        let (levels, codes) = rows.read::<I, N>(isa, self.index, group, self.copied);
+        let read = part.read(isa, self.index).or_else(
+            #[inline(always)]
+            || {
+                let is_row = part.copy(self.index, self.copied);
+                is_row
+                    .then_some(part.of_copied(self.copied))?
+                    .read(isa, self.index)
+            },
+        );
+        let Some((levels, codes)) = read else {
+            return;
+        };
         let mut values = [Lanes::splat(0.0); N];
         each_group::<N>(
             #[inline(always)]

@@ -5,7 +5,7 @@
     reason = "code for an instruction set that the build's target need not have, called where it was found"
 )]
 
-use super::super::lanes::{LANES, Lanes, from_half_bits};
+use super::super::lanes::{LANES, Lanes, flush, from_half_bits};
 
 /// An instruction set; a value of it exists only where the machine has it.
 pub(super) trait Isa: Copy {
@@ -20,6 +20,9 @@ pub(super) trait Isa: Copy {
 
     /// Two f16, the first in the low half.
     fn pair(self, word: u32) -> [f32; 2];
+
+    /// Two f32, subnormal ones as zeros.
+    fn normal(self, words: [u32; 2]) -> [f32; 2];
 
     /// Sixteen f16.
     fn halves(self, bits: &[u16; LANES]) -> Lanes;
@@ -52,6 +55,14 @@ impl Isa for Baseline {
     #[inline(always)]
     fn pair(self, word: u32) -> [f32; 2] {
         [word as u16, (word >> 16) as u16].map(from_half_bits)
+    }
+
+    #[inline(always)]
+    fn normal(self, words: [u32; 2]) -> [f32; 2] {
+        words.map(
+            #[inline(always)]
+            |word| flush(f32::from_bits(word)),
+        )
     }
 
     #[inline(always)]
@@ -133,6 +144,24 @@ mod x86 {
         }
     }
 
+    /// Two f32, subnormal ones as zeros.
+    ///
+    /// # Safety
+    /// The machine has AVX.
+    #[inline(always)]
+    unsafe fn normal([low, high]: [u32; 2]) -> [f32; 2] {
+        // SAFETY: the caller's word; an array of four floats has a vector's size.
+        unsafe {
+            let words = i64::from(low) | i64::from(high) << 32;
+            let both = _mm_castsi128_ps(_mm_cvtsi64_si128(words));
+            let magnitudes = _mm_andnot_ps(_mm_set1_ps(-0.0), both);
+            // NaN is no less.
+            let kept = _mm_cmpnlt_ps(magnitudes, _mm_set1_ps(f32::MIN_POSITIVE));
+            let [low, high, ..] = transmute::<__m128, [f32; 4]>(_mm_and_ps(both, kept));
+            [low, high]
+        }
+    }
+
     impl Isa for Avx2 {
         const GROUPS: usize = 4;
         const PICKED_BITS: usize = 3;
@@ -151,6 +180,12 @@ mod x86 {
         fn pair(self, word: u32) -> [f32; 2] {
             // SAFETY: as in `run`.
             unsafe { pair(word) }
+        }
+
+        #[inline(always)]
+        fn normal(self, words: [u32; 2]) -> [f32; 2] {
+            // SAFETY: as in `run`.
+            unsafe { normal(words) }
         }
 
         #[inline(always)]
@@ -216,6 +251,12 @@ mod x86 {
         fn pair(self, word: u32) -> [f32; 2] {
             // SAFETY: as in `run`.
             unsafe { pair(word) }
+        }
+
+        #[inline(always)]
+        fn normal(self, words: [u32; 2]) -> [f32; 2] {
+            // SAFETY: as in `run`.
+            unsafe { normal(words) }
         }
 
         #[inline(always)]

@@ -27,9 +27,6 @@ use split::{Part, Work};
 use crate::request::{Looked, LookupRequest, Values, check_request, refuse};
 use crate::{Error, LookupStatus, OutOfRange, Output, PackedTable, Pooling, Result};
 
-/// How many rows ahead the memory is asked for one.
-const PREFETCH_ROWS: usize = 16;
-
 /// What bags are made of.
 #[derive(Clone, Copy, Debug)]
 struct Batch<'a> {

@@ -3,14 +3,15 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::super::lanes::Lanes;
+use super::super::lanes::{LANES, Lanes};
+use super::Batch;
 use super::columns::{Blocks, GROUPS_MAX, each_block, each_group};
 use super::decode::Decode;
 use super::fold::Fold;
 use super::isa::{Isa, Task};
 use super::output::{LookupOutput, RowShape};
-use super::rows::{Copied, NOT_COPIED, Rows};
-use super::{Batch, PREFETCH_ROWS};
+use super::prefetch::ROWS_AHEAD;
+use super::rows::{Copied, NOT_COPIED, Rows, RowsPart};
 use crate::{LookupStatus, Pooling};
 
 /// Consecutive indices of a bag that are summed on their own: part of what a sum is (`docs/accuracy.md`).
@@ -60,8 +61,9 @@ impl<D: Decode, F: Fold> Pool<'_, D, F> {
     #[inline(always)]
     fn prefetch_first(&self) {
         let first = self.offsets[self.bags.start] as usize;
-        for index in self.batch.indices.iter().skip(first).take(PREFETCH_ROWS) {
-            self.rows.prefetch::<GROUPS_MAX>(*index, 0);
+        let part = self.rows.part::<GROUPS_MAX>(0);
+        for index in self.batch.indices.iter().skip(first).take(ROWS_AHEAD) {
+            part.prefetch(*index);
         }
     }
 
@@ -100,28 +102,35 @@ struct Bag<'t, 'a, D, F> {
 impl<D: Decode, F: Fold> Blocks for Bag<'_, '_, D, F> {
     #[inline(always)]
     fn block<I: Isa, const N: usize>(&mut self, isa: I, group: usize) {
+        let part = self.pool.rows.part::<N>(group);
         let mut folded = [Lanes::splat(F::EMPTY); N];
         for begin in self.positions.clone().step_by(CHUNK) {
             let end = self.positions.end.min(begin + CHUNK);
-            let chunk = self.chunk::<I, N>(isa, begin..end, group);
+            let chunk = self.chunk(isa, part, begin..end);
             each_group::<N>(
                 #[inline(always)]
                 |at| folded[at] = F::join(folded[at], chunk[at]),
             );
         }
-        let divisor = match self.pool.batch.pooling {
-            Pooling::Mean => self.positions.len() as f32,
-            Pooling::None | Pooling::Sum | Pooling::Max => 1.0,
-        };
+        // From here on they lie in memory: where the compiler sees what becomes of the lanes it takes the sums
+        // apart in the loops already.
+        let mut folded = std::hint::black_box(folded);
         each_group::<N>(
             #[inline(always)]
-            |at| {
-                folded[at] = D::in_order(folded[at]).map(
-                    #[inline(always)]
-                    |x| x / divisor,
-                );
-            },
+            |at| folded[at] = D::in_order(folded[at]),
         );
+        if self.pool.batch.pooling == Pooling::Mean {
+            let divisor = self.positions.len() as f32;
+            each_group::<N>(
+                #[inline(always)]
+                |at| {
+                    folded[at] = folded[at].map(
+                        #[inline(always)]
+                        |x| x / divisor,
+                    );
+                },
+            );
+        }
         let shape = self.pool.shape;
         self.pool.output.store((self.row, group), shape, &folded);
     }
@@ -133,40 +142,83 @@ impl<D: Decode, F: Fold> Bag<'_, '_, D, F> {
     fn chunk<I: Isa, const N: usize>(
         &mut self,
         isa: I,
+        part: RowsPart<'_, D, N>,
         positions: Range<usize>,
-        group: usize,
     ) -> [Lanes; N] {
-        let (rows, batch) = (&self.pool.rows, &self.pool.batch);
-        let ahead = batch.indices.get(positions.start + PREFETCH_ROWS..);
-        let ahead = ahead.unwrap_or(&[]);
-        let weights = batch.weights.map(
-            #[inline(always)]
-            |weights| &weights[positions.clone()],
-        );
+        let batch = self.pool.batch;
         let mut folded = [Lanes::splat(F::EMPTY); N];
-        for (position, &index) in batch.indices[positions].iter().enumerate() {
-            if let Some(&ahead) = ahead.get(position) {
-                rows.prefetch::<N>(ahead, group);
+        let mut at = positions.start;
+        let mut is_copied = false;
+        // One turn, but for what the loop within leaves to this: what calls a function there would keep the sums
+        // out of registers.
+        while at < positions.end {
+            let (source, end) = match is_copied {
+                true => (part.of_copied(self.copied), at + 1),
+                false => (part, positions.end),
+            };
+            // A loop of its own for no weights, which takes time to compile, where it is much faster: where codes are
+            // computed with whatever the instruction set, and on the widest.
+            let has_own = D::GROUP_BYTES >= LANES || I::GROUPS == GROUPS_MAX;
+            at += if F::IS_WEIGHTED && has_own && batch.weights.is_none() {
+                fold::<I, D, F, N, false>(isa, source, batch, at..end, &mut folded)
+            } else {
+                fold::<I, D, F, N, true>(isa, source, batch, at..end, &mut folded)
+            };
+            is_copied = at < end && part.copy(batch.indices[at], self.copied);
+            if at < end && !is_copied {
+                at += 1;
             }
-            if index >= rows.count {
-                continue;
-            }
-            let (mut levels, codes) = rows.read::<I, N>(isa, index, group, self.copied);
-            let weight = weights.map_or(
+        }
+        folded
+    }
+}
+
+/// Folds rows to the first that a part does not give; the number of positions. There are no weights but where
+/// `WEIGHTED`.
+#[inline(always)]
+fn fold<I: Isa, D: Decode, F: Fold, const N: usize, const WEIGHTED: bool>(
+    isa: I,
+    part: RowsPart<'_, D, N>,
+    batch: Batch<'_>,
+    positions: Range<usize>,
+    folded: &mut [Lanes; N],
+) -> usize {
+    let ahead = batch.indices.get(positions.start + ROWS_AHEAD..);
+    let ahead = ahead.unwrap_or(&[]);
+    let weights = batch.weights.map(
+        #[inline(always)]
+        |weights| &weights[positions.clone()],
+    );
+    let indices = &batch.indices[positions];
+    let mut sums = *folded;
+    let mut done = indices.len();
+    for (position, &index) in indices.iter().enumerate() {
+        if let Some(&ahead) = ahead.get(position) {
+            part.prefetch(ahead);
+        }
+        let Some((mut levels, codes)) = part.read(isa, index) else {
+            done = position;
+            break;
+        };
+        let mut weight = None;
+        if WEIGHTED {
+            let row = weights.map_or(
                 1.0,
                 #[inline(always)]
                 |weights| weights[position],
             );
-            F::weigh::<I, D>(&mut levels, weight);
-            each_group::<N>(
-                #[inline(always)]
-                |at| {
-                    let codes = &codes[at * D::GROUP_BYTES..][..D::GROUP_BYTES];
-                    let values = D::values(isa, &levels, codes);
-                    folded[at] = F::take::<I, D>(folded[at], values, weight);
-                },
-            );
+            F::weigh::<I, D>(&mut levels, row);
+            weight = Some(row);
         }
-        folded
+        each_group::<N>(
+            #[inline(always)]
+            |at| {
+                let codes = &codes[at * D::GROUP_BYTES..][..D::GROUP_BYTES];
+                let values = D::values(isa, &levels, codes);
+                sums[at] = F::take::<I, D>(sums[at], values, weight);
+            },
+        );
     }
+    *folded = sums;
+    done
 }

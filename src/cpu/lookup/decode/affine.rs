@@ -31,9 +31,9 @@ impl Number for Half {
 
 impl Number for Single {
     #[inline(always)]
-    fn pair<I: Isa>(_isa: I, bytes: &[u8]) -> [f32; 2] {
-        let [scale, bias] = [word(bytes, 0), word(bytes, 4)];
-        [flush(f32::from_bits(scale)), flush(f32::from_bits(bias))]
+    fn pair<I: Isa>(isa: I, bytes: &[u8]) -> [f32; 2] {
+        let bytes = &bytes[..8];
+        isa.normal([word(bytes, 0), word(bytes, 4)])
     }
 }
 
