@@ -5,16 +5,17 @@
 // Bindings: 0 batch, 1 requested, 2 rows: the arena, which holds every table's rows, codebooks and block ids, and remap;
 //   3 indices, 4 offsets [features * bags + 1], feature by feature, 5 weights, 6 output, 7 status, as in lookup.wgsl;
 //   8 features [batch.features].
-// Host guarantees: every range holds what batch says, of which requested may ask for less; what a feature names lies in
-// the arena; output elements <= 2^31; first_group increases; of f16 rows length and place are even.
+// Host guarantees: there is a feature; tile is that of the plan, and the constants name what any feature has; every range
+// holds what batch says, of which requested may ask for less; what a feature names lies in the arena; output elements
+// <= 2^31; first_group increases; of f16 rows length and place are even.
 // Determinism: as of lookup.wgsl; the order of summation is that of a lookup in the one table.
 
 struct Batch {
     features: u32,
-    // What the ranges hold.
+    // What the ranges hold, and of how many bags to a feature they hold offsets.
     bags: u32,
     indices: u32,
-    pad: u32,
+    offset_bags: u32,
 }
 
 struct Feature {
@@ -68,9 +69,9 @@ fn enter(feature: u32) {
     table = features[feature];
     enter_format();
     MEAN = table.pooling == POOLING_MEAN;
-    let bags = min(requested.bags, batch.bags);
-    counts = Counts(bags, min(requested.indices, batch.indices));
-    first_bag = feature * bags;
+    counts = Counts(min(requested.bags, batch.bags), min(requested.indices, batch.indices));
+    // Offsets lie as the request says, also where the output holds fewer bags.
+    first_bag = feature * min(requested.bags, batch.offset_bags);
 }
 
 // The last feature whose workgroups do not begin behind this one.

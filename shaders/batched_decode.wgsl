@@ -30,7 +30,7 @@ var<private> BITS: u32;
 var<private> HEADER_WORDS: u32;
 var<private> BF16: bool;
 
-fn format_classof(kind: u32) -> u32 {
+fn class_of(kind: u32) -> u32 {
     if kind == KIND_FLOAT {
         return CLASS_FLOATS;
     }
@@ -38,7 +38,7 @@ fn format_classof(kind: u32) -> u32 {
 }
 
 fn enter_format() {
-    CLASS = format_classof(table.kind);
+    CLASS = class_of(table.kind);
     BITS = table.bits;
     HEADER_WORDS = table.header_words;
     BF16 = table.is_half == 0u;

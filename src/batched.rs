@@ -30,7 +30,7 @@ pub struct Feature {
 /// Where a feature's rows go in the output, in elements.
 ///
 /// The row of bag `b` begins at `first + b * stride`.
-/// What two places share holds a row of either.
+/// Where places overlap, every element is of one of their features; of which is not said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// Where the row of the feature's first bag begins.
@@ -113,9 +113,7 @@ impl Placed {
             _ => ends.max().unwrap_or(0),
         }
     }
-}
 
-impl Placed {
     /// Bags that so many elements of output hold, every feature's row of the last one whole.
     #[cfg(feature = "gpu")]
     pub(crate) fn bags(&self, elements: u64) -> u64 {
@@ -299,18 +297,46 @@ pub(crate) fn refuse(
         });
     }
     if status.bad_indices > 0 {
-        let position = status.first_position;
-        // No bag is bad, so offsets never decrease.
-        let bags_before = request
-            .offsets
-            .partition_point(|offset| *offset <= position);
-        let bags = (request.offsets.len() - 1) / request.features.len();
-        let feature = request.features[(bags_before - 1) / bags];
+        let position = status.first_position as usize;
         return Err(Error::IndexOutOfRange {
-            position: position as usize,
-            index: request.indices[position as usize],
-            rows: known(feature.table),
+            position,
+            index: request.indices[position],
+            rows: known(table_at(request, position)),
         });
     }
     Ok(())
+}
+
+/// The table that is looked up at a position, where no bag is bad, so that offsets never decrease.
+fn table_at(request: &BatchedRequest<'_>, position: usize) -> usize {
+    let is_before = |offset: &u32| *offset as usize <= position;
+    let bag = request.offsets.partition_point(is_before) - 1;
+    let bags = (request.offsets.len() - 1) / request.features.len();
+    request.features[bag / bags].table
+}
+
+/// Turns what was counted into an error where it is an entry of a remap that is at fault, and no index.
+pub(crate) fn refuse_entry(
+    status: &LookupStatus,
+    request: &BatchedRequest<'_>,
+    tables: &[BatchedTable<'_>],
+) -> Result<()> {
+    if status.bad_bags > 0 || status.bad_indices == 0 {
+        return Ok(());
+    }
+    let position = status.first_position as usize;
+    let (table, index) = (
+        table_at(request, position),
+        request.indices[position] as usize,
+    );
+    let entry = tables[table].remap.and_then(|remap| remap.get(index));
+    match entry {
+        None => Ok(()),
+        Some(entry) => Err(Error::Remap {
+            table,
+            index,
+            entry: *entry,
+            rows: tables[table].rows.rows(),
+        }),
+    }
 }

@@ -61,6 +61,12 @@
 //! | `Table::write_rows` | 4 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, unsupported, usage, memory, device lost |
 //! | `Lookup::bind` | bind group, 8 to 56 bytes | `prepare`, once, for device counts; a plan that is not the usual one, once | no | no | shape, range, limit, device lost |
 //! | the same, of a table of several shards | also a packed row and 4 bytes an index; a bind group and 8 bytes a shard, 32 or 64 bytes | also the kernel that copies rows together, once, and `lookup` of the rows that it makes of [`Blocks`] | no | no | also limit, memory |
+//! | `Lookup::reading` | pipeline | first time per type of indices | no | while compiling | driver, device lost |
+//! | `Kernels::upload_arena` | the tables' words, wgpu's staging | no | no (arrives with the next submit) | no | remap, shape, limit, memory, device lost |
+//! | `Arena::from_buffer` | no | no | no | no | shape, unsupported, range, limit |
+//! | `Arena::write_rows` | 4 bytes, wgpu's staging | no | no (arrives with the next submit) | no | shape, unsupported, usage, memory, device lost |
+//! | `Kernels::batched` | pipeline | first time for what the features have | no | while compiling | shape, unsupported, limit, driver, device lost |
+//! | `BatchedLookup::bind` | bind group, 80 bytes a feature, 16 to 40 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Quantize::bind` | bind group and 32 bytes a shard, 24 bytes | no | no | no | shape, range, limit, device lost |
 //! | `Dequantize::bind` | bind group and 16 bytes a shard | no | no | no | shape, range, limit, device lost |
 //! | `Kernels::sort` | 5 pipelines | first time | no | while compiling | driver, device lost |
@@ -79,6 +85,15 @@
 //! `record` sets the pass's pipeline and bind group 0 and leaves everything else alone. Inside one pass
 //! wgpu orders dispatches that share buffers. In a browser errors of wgpu itself reach the page's
 //! console instead of the result.
+//!
+//! # Many tables at once
+//!
+//! Tables of any dims and formats lie in one [`gpu::Arena`]; a [`Feature`] is a table and how its bags are pooled, and
+//! features may share a table. One array of indices and one of offsets, `features * bags + 1` entries, serve all of
+//! them, feature by feature (FBGEMM: TBE), and one dispatch writes `[bags, sum of dims]`, or wherever each feature's
+//! [`Place`] is. A table may have a remap, whose entries are rows or [`PRUNED`]. `gpu::Kernels::batched` has it for
+//! engines, with u32 or i64 indices ([`IndexType`]); [`Session::batched`] and [`cpu::batched`] for everybody.
+//! An arena is one binding: tables that do not fit one go to several arenas, or by themselves.
 //!
 //! # Accuracy
 //!

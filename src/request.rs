@@ -161,7 +161,7 @@ impl Part<'_> {
 /// Result of [`crate::Session::lookup`] and [`crate::cpu::lookup`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Looked {
-    /// `[bags, dim]` (a gather: `[indices, dim]`), row-major.
+    /// `[bags, dim]` (a gather: `[indices, dim]`), row-major; of a batch, what its places say.
     pub values: Values,
     /// Bad indices and bad bags.
     pub status: LookupStatus,

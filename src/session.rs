@@ -27,7 +27,7 @@ use crate::{
 /// A device of one's own, and the kernels on it.
 ///
 /// Every call allocates, submits and blocks until its result is there. Values and outputs larger than
-/// one binding of the device go in parts.
+/// one binding of the device go in parts, but for those of [`Session::batched`].
 /// An engine that owns a device uses [`Kernels`] instead; [`Session::kernels`], [`Session::device`]
 /// and [`Session::queue`] lead from here to there.
 #[derive(Debug)]

@@ -291,13 +291,37 @@ fn what_does_not_fit_is_an_error_on_every_wing() {
     ] {
         let mut tables = literal.tables();
         tables[1].remap = Some(remap);
-        let mut errors = vec![cpu::batched(&tables, REQUEST).unwrap_err()];
         if let Some(session) = gpu() {
-            errors.push(session.upload_arena(&tables).unwrap_err());
-        }
-        for error in errors {
+            let error = session.upload_arena(&tables).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
+        let args = BatchedArgs {
+            tables: &tables,
+            features: &FEATURES,
+            indices: REQUEST.indices,
+            offsets: REQUEST.offsets,
+            weights: None,
+        };
+        let error = reference::batched(args).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    // The CPU, which has no upload, finds it where it is read.
+    for entry in [3, -2, i32::MIN] {
+        let remap = [2, PRUNED, entry, 1];
+        let mut tables = literal.tables();
+        tables[1].remap = Some(&remap);
+        let error = cpu::batched(&tables, REQUEST).unwrap_err().to_string();
+        let expected = format!("remap of table 1: index 2 has the entry {entry}");
+        assert!(error.contains(&expected), "{error}");
+        let skipped = BatchedRequest {
+            out_of_range: OutOfRange::Skip,
+            ..REQUEST
+        };
+        let looked = cpu::batched(&tables, skipped).unwrap();
+        assert_eq!(
+            (looked.status.bad_indices, looked.status.first_position),
+            (1, 6)
+        );
     }
 }
 
@@ -627,6 +651,41 @@ fn counts_on_the_device() {
             assert_eq!(outcome.failure, None, "{bags} bags, {indices} indices");
         }
     }
+}
+
+/// An output that holds fewer bags than there are offsets: the others are left out, and no other's are taken for them.
+#[test]
+fn an_output_shorter_than_the_counts() {
+    let Some(session) = gpu() else { return };
+    let bench = Bench { session };
+    let literal = Literal::new();
+    let arena = session.upload_arena(&literal.tables()).unwrap();
+    let spec = BatchedSpec {
+        features: &FEATURES,
+        places: None,
+        weighting: Weighting::Unweighted,
+        output: Output::F32,
+        index: IndexType::U32,
+    };
+    let kernel = session.kernels().batched(&arena, spec).unwrap();
+    let counts = bench.buffer(&[2, 10]);
+    let output = bench.buffer(&[0; 7]);
+    let (indices, offsets) = (bench.buffer(REQUEST.indices), bench.buffer(REQUEST.offsets));
+    let bound = kernel
+        .bind(LookupArgs {
+            counts: Counts::Device(counts.as_entire_buffer_binding()),
+            indices: Some(indices.as_entire_buffer_binding()),
+            offsets: Some(offsets.as_entire_buffer_binding()),
+            weights: None,
+            output: Some(output.as_entire_buffer_binding()),
+            status: None,
+        })
+        .unwrap();
+    bench.submit(|pass| bound.record(pass));
+    let values: Vec<f32> = bytemuck::cast_vec(bench.read(&output));
+    approx::assert_relative_eq!(values[2], EXPECTED[2], max_relative = 2.0 * f32::EPSILON);
+    assert_eq!(values[..2], EXPECTED[..2]);
+    assert_eq!(values[3..], [3.0, 2.0, 0.0, 0.0]);
 }
 
 /// A remap in the caller's own memory is checked where it is read.

@@ -332,7 +332,7 @@ fn assert_batched_structs() {
         ("features", offset_of!(BatchedUniform, features)),
         ("bags", offset_of!(BatchedUniform, bags)),
         ("indices", offset_of!(BatchedUniform, indices)),
-        ("pad", offset_of!(BatchedUniform, pad)),
+        ("offset_bags", offset_of!(BatchedUniform, offset_bags)),
     ];
     let feature = [
         ("rows", offset_of!(FeatureWords, rows)),

@@ -77,15 +77,19 @@ impl ArenaTable {
 
     fn check(&self) -> Result<()> {
         self.desc.check()?;
-        let has_blocks = matches!(self.desc.format, Format::Blocks { .. });
-        let blocks = self.blocks.map_or(0, |blocks| blocks.count);
-        if has_blocks != (blocks > 0) {
+        let needed = match (self.blocks, self.desc.format) {
+            (Some(blocks), Format::Blocks { .. }) if blocks.count > 0 => None,
+            (_, format @ Format::Blocks { .. }) => {
+                Some(format!("at least one block for {format} rows"))
+            }
+            (Some(_), format) => Some(format!("None for {format} rows")),
+            (None, _) => None,
+        };
+        if let Some(needed) = needed {
+            let blocks = self.blocks.map_or(0, |blocks| blocks.count);
             return Err(Error::Shape {
                 argument: "blocks",
-                needed: match has_blocks {
-                    true => format!("at least one block for {} rows", self.desc.format),
-                    false => format!("None for {} rows", self.desc.format),
-                },
+                needed,
                 got: format!("{blocks} blocks"),
             });
         }

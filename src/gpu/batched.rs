@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::arguments::{
-    Dispatch, Range, Work, max_binding_bytes, missing, range_bytes, read_range, status_range,
+    Dispatch, Range, Work, check_binding_size, max_binding_bytes, missing, range_bytes, read_range,
+    status_range,
 };
 use super::kernels::Kernels;
 use super::lookup::{BoundLookup, Counts, LookupArgs};
@@ -48,6 +49,8 @@ pub struct BatchedLookup {
 struct Extent {
     /// Bags of a feature.
     bags: u64,
+    /// Bags of a feature whose offsets there are: the output may hold fewer.
+    offset_bags: u64,
     indices: u64,
 }
 
@@ -56,8 +59,12 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Shape`] for an arena of other kernels, a feature that names a table that is not there, places of
-    /// another number than features, whose rows run into each other, or where f16 rows would share words;
-    /// [`Error::Unsupported`] for a gather and a weighted max; [`Error::Device`], [`Error::DeviceLost`].
+    /// another number than features, with a stride below the table's dim, or where f16 rows would share words;
+    /// [`Error::Unsupported`] for a gather and a weighted max; [`Error::Limit`] for more features than a binding holds;
+    /// [`Error::Device`], [`Error::DeviceLost`].
+    ///
+    /// # Cost
+    /// Compiles a kernel for what the features have (widths, floats, centroids, maxima, remaps) at the first call for it.
     pub fn batched(&self, arena: &Arena, spec: BatchedSpec<'_>) -> Result<BatchedLookup> {
         BatchedLookup::new(self, arena, spec, self.tuning().batched_plan())
     }
@@ -84,6 +91,9 @@ impl BatchedLookup {
         plan: BatchedPlan,
     ) -> Result<Self> {
         kernels.check_arena(arena)?;
+        let features = spec.features.len() as u64;
+        let features_bytes = features * size_of::<FeatureWords>() as u64;
+        check_binding_size("features", features_bytes, kernels.limits())?;
         let tables = arena.tables();
         let dims: Vec<_> = tables.iter().map(|table| table.desc.dim).collect();
         let kind = (spec.weighting, spec.output);
@@ -122,13 +132,19 @@ impl BatchedLookup {
         self.placed.elements(bags.into())
     }
 
+    fn output_bytes(&self, bags: u64) -> u64 {
+        let elements = self.placed.elements(bags);
+        elements.saturating_mul(self.kernel.output.bytes())
+    }
+
     /// Checks every argument and binds them, in the terms of [`LookupArgs`]:
-    /// `counts` are the bags of every feature and all indices; `offsets` has `features * bags + 1` entries, all bags of a
+    /// `counts` are the bags per feature and the indices of all features; `offsets` has `features * bags + 1` entries, all bags of a
     /// feature before those of the next; `output` has [`BatchedLookup::output_elements`] elements, of which those that
     /// are in nobody's place are left alone; `status` numbers bags as `offsets` does.
     ///
     /// The lookup is one dispatch, none where there are no bags or no features; counts on the device cost no other, but
-    /// the grid is that of the bags which the ranges hold.
+    /// the grid is that of the bags which the ranges hold. Bags beyond those that the output holds are left out; `offsets`
+    /// lies as the counts say all the same.
     ///
     /// # Errors
     /// [`Error::Shape`] for ranges that are missing, or given and not read; [`Error::BufferTooSmall`], also where
@@ -195,7 +211,7 @@ impl BatchedLookup {
                 features: self.words.len() as u32,
                 bags: extent.bags as u32,
                 indices: extent.indices as u32,
-                pad: 0,
+                offset_bags: extent.offset_bags as u32,
             }),
         )?;
         let mut scratch = None;
@@ -204,13 +220,14 @@ impl BatchedLookup {
         let stand_in = Range::whole("features", &features);
         let read = |name, binding, bytes| read_range(name, binding, bytes, &stand_in, limits);
         let index_bytes = self.kernel.index.bytes();
-        let offsets = self.words.len() as u64 * extent.bags + 1;
+        let offsets = self.words.len() as u64 * extent.offset_bags + 1;
         let weights = match self.kernel.weighting {
             Weighting::Unweighted => 0,
             Weighting::Weighted => extent.indices,
         };
         let output = args.output.as_ref().ok_or_else(|| missing("output"))?;
-        let output_bytes = self.placed.elements(extent.bags) * self.kernel.output.bytes();
+        let output_bytes = self.output_bytes(extent.bags);
+        check_binding_size("output", output_bytes, limits)?;
         let ranges = [
             Range::whole("batch", &batch),
             counts,
@@ -257,24 +274,37 @@ impl BatchedLookup {
         if let Counts::Host { bags, indices } = args.counts {
             return Ok(Extent {
                 bags: bags.into(),
+                offset_bags: bags.into(),
                 indices: indices.into(),
             });
         }
         let most = max_binding_bytes(self.kernels.limits());
-        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes: u64| {
+        // At least one bag of every feature, so that what is bound does something.
+        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes: u64, least: u64| {
             let binding = binding.as_ref().ok_or_else(|| missing(name))?;
-            Ok::<_, Error>(range_bytes(name, binding)?.min(most) / bytes)
+            let got_bytes = range_bytes(name, binding)?;
+            match got_bytes.min(most) / bytes {
+                held if held >= least => Ok(held),
+                _ => Err(Error::BufferTooSmall {
+                    argument: name,
+                    needed_bytes: bytes * least,
+                    got_bytes,
+                }),
+            }
         };
+        let features = self.words.len() as u64;
         let index_bytes = self.kernel.index.bytes();
-        let mut indices = held("indices", &args.indices, index_bytes)?;
+        let mut indices = held("indices", &args.indices, index_bytes, 1)?;
         if self.kernel.weighting == Weighting::Weighted {
-            indices = indices.min(held("weights", &args.weights, 4)?);
+            indices = indices.min(held("weights", &args.weights, 4, 1)?);
         }
-        let offsets = held("offsets", &args.offsets, index_bytes)?;
-        let bags = offsets.saturating_sub(1) / (self.words.len() as u64).max(1);
-        let elements = held("output", &args.output, 4)? * 4 / self.kernel.output.bytes();
+        let offsets = held("offsets", &args.offsets, index_bytes, features + 1)?;
+        let bags = (offsets - 1) / features.max(1);
+        let one_bag = self.output_bytes(1).div_ceil(4);
+        let elements = 4 * held("output", &args.output, 4, one_bag)? / self.kernel.output.bytes();
         Ok(Extent {
             bags: bags.min(self.placed.bags(elements)),
+            offset_bags: bags,
             indices,
         })
     }

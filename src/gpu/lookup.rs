@@ -78,7 +78,7 @@ impl BoundLookup {
         Self { dispatches }
     }
 
-    /// Records the lookup into the caller's pass: one dispatch, two where counts are on the device,
+    /// Records the lookup into the caller's pass: one dispatch, two where counts are on the device (one for a batch),
     /// none where there is no output; in a table of several shards one more for each of them, and one more again where
     /// counts are on the device. Sets the pipeline and bind group 0.
     ///
@@ -156,7 +156,7 @@ impl Lookup {
     /// for f16 rows of an odd length; submits and waits for nothing.
     ///
     /// Of a table of several shards the rows of all indices are first copied together: for that it allocates a packed row
-    /// and 4 bytes for every index (device counts: for every index that the range holds), and the same must fit one
+    /// and an index's bytes for every index (device counts: for every index that the range holds), and the same must fit one
     /// binding; rows that share codebooks ([`crate::Format::Blocks`]) take a codebook each there. Further a bind group and
     /// 8 bytes for every shard, 32 bytes, and what a second `prepare` takes; and it compiles the kernel that copies, and
     /// for such rows the lookup of [`crate::Format::Codebook`], at the first call for each.

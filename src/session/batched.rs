@@ -7,7 +7,8 @@ use crate::batched::{check_ends, check_lengths, refuse};
 use crate::gpu::{Arena, BatchedSpec, Counts, LookupArgs};
 use crate::request::{Looked, Values};
 use crate::{
-    BatchedRequest, BatchedTable, IndexType, LookupStatus, OutOfRange, Output, PackedTable, Result,
+    BatchedRequest, BatchedTable, Error, IndexType, LookupStatus, OutOfRange, Output, PackedTable,
+    Result,
 };
 
 impl Session {
@@ -16,7 +17,7 @@ impl Session {
     /// # Errors
     /// [`Error::Remap`] for an entry that is no row, [`Error::Shape`] for an empty remap; [`Error::Limit`] where one
     /// binding cannot hold all tables, [`Error::OutOfMemory`], [`Error::DeviceLost`].
-    pub fn upload_arena(&self, tables: &[BatchedTable<'_>]) -> Result<Arena> {
+    pub fn upload_arena(&self, tables: &[BatchedTable<'_>]) -> Result<Arena, Error> {
         self.kernels.upload_arena(&self.queue, tables)
     }
 

@@ -36,8 +36,8 @@ pub struct BatchedUniform {
     pub bags: u32,
     /// Indices that the ranges hold.
     pub indices: u32,
-    /// Of no use.
-    pub pad: u32,
+    /// Bags of a feature whose offsets the range holds.
+    pub offset_bags: u32,
 }
 
 /// An element of binding 8 of `batched`; the head of `shaders/batched.wgsl` says what each word is.

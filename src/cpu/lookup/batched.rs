@@ -8,7 +8,7 @@ use super::Batch;
 use super::level::Level;
 use super::output::{LookupOutput, RowShape};
 use super::split::{Part, Work};
-use crate::batched::{Placed, check_ends, check_lengths, check_remap, refuse};
+use crate::batched::{Placed, check_ends, check_lengths, refuse, refuse_entry};
 use crate::request::{Looked, Values};
 use crate::{
     BatchedRequest, BatchedTable, Error, Feature, LookupStatus, OutOfRange, Output, PRUNED, Place,
@@ -37,19 +37,14 @@ struct Translated {
 pub fn batched(tables: &[BatchedTable<'_>], request: BatchedRequest<'_>) -> Result<Looked> {
     let (placed, bags) = check(tables, &request)?;
     let len = placed.elements(bags as u64);
-    let len = usize::try_from(len).map_err(|_| Error::Shape {
-        argument: "output",
-        needed: "a result that the address space holds".into(),
-        got: format!("{len} values"),
-    })?;
     let (values, status) = match request.output {
         Output::F32 => {
-            let mut values = vec![0.0; len];
+            let mut values = zeros(len, 0.0)?;
             let status = batched_into(tables, request, LookupOutput::F32(&mut values))?;
             (Values::F32(values), status)
         }
         Output::F16 => {
-            let mut values = vec![f16::ZERO; len];
+            let mut values = zeros(len, f16::ZERO)?;
             let status = batched_into(tables, request, LookupOutput::F16(&mut values))?;
             (Values::F16(values), status)
         }
@@ -65,11 +60,12 @@ pub fn batched(tables: &[BatchedTable<'_>], request: BatchedRequest<'_>) -> Resu
 /// # Errors
 /// [`Error::Shape`] where a feature names a table that is not there, where `offsets` does not have the same number of
 /// bags for every feature, for places that do not fit, and where `output` has another type than the request or fewer
-/// elements than the places need; [`Error::Remap`]; [`Error::Unsupported`] for a gather and a weighted max;
+/// elements than the places need; [`Error::Remap`] for an entry that is no row, where an index asks for it and it is not
+/// to be skipped; [`Error::Unsupported`] for a gather and a weighted max;
 /// [`Error::IndexOutOfRange`] and [`Error::Offsets`] unless they are to be skipped.
 ///
 /// # Cost
-/// One pass over every remap to check it. Allocates two words for every feature, and for a bag of more than 16384 indices
+/// Allocates a few words for every feature, and for a bag of more than 16384 indices
 /// whose table has a remap, as many; blocks on all cores.
 ///
 /// # Examples
@@ -138,9 +134,24 @@ pub fn batched_into(
         status = status.and(one.run(first_bag, &mut output, &mut room));
     }
     if request.out_of_range == OutOfRange::Error {
+        refuse_entry(&status, &request, tables)?;
         refuse(&status, &request, |table| known(&tables[table]))?;
     }
     Ok(status)
+}
+
+/// So many zeros; places may be far apart.
+fn zeros<T: Clone>(len: u64, zero: T) -> Result<Vec<T>> {
+    let too_long = || Error::Shape {
+        argument: "output",
+        needed: "places whose output the memory holds".into(),
+        got: format!("{len} values"),
+    };
+    let len = usize::try_from(len).map_err(|_| too_long())?;
+    let mut values = vec![];
+    values.try_reserve_exact(len).map_err(|_| too_long())?;
+    values.resize(len, zero);
+    Ok(values)
 }
 
 /// How many indices a table knows.
@@ -154,11 +165,6 @@ fn check(tables: &[BatchedTable<'_>], request: &BatchedRequest<'_>) -> Result<(P
     let dims: Vec<_> = tables.iter().map(|table| table.rows.dim()).collect();
     let kind = (request.weighting(), request.output);
     let placed = Placed::new(&dims, request.features, request.places, kind)?;
-    for (number, table) in tables.iter().enumerate() {
-        if let Some(remap) = table.remap {
-            check_remap(number, remap, table.rows.rows())?;
-        }
-    }
     let (indices, offsets) = (request.indices.len(), request.offsets);
     let bags = check_lengths(request.features.len(), indices, offsets, request.weights)?;
     if request.out_of_range == OutOfRange::Error {
@@ -293,10 +299,10 @@ impl One<'_> {
         let mut status = LookupStatus::CLEAR;
         let indices = &self.request.indices[positions.clone()];
         for ((row, index), position) in rows.iter_mut().zip(indices).zip(positions.clone()) {
-            // No table has a row of the number that -1 becomes.
+            // No table has a row of the number that -1 becomes; what is below it becomes a larger one than i32 has.
             let entry = remap.get(*index as usize).copied();
             *row = entry.unwrap_or(PRUNED) as u32;
-            if entry.is_none() {
+            if entry.is_none_or(|entry| entry != PRUNED && entry as u32 >= self.table.rows.rows()) {
                 status.bad_indices = status.bad_indices.wrapping_add(1);
                 status.first_position = status.first_position.min(position as u32);
             }

@@ -73,14 +73,14 @@ pub fn quantize<'a>(
         return Err(Refusal::Skip(ended.into()));
     }
     let row_bytes = u64::from(format.row_bytes(dim));
+    let packed = session.download(&table)?;
     for row in evenly(rows as usize, rows::most_checked(method, dim)) {
-        let at = row as u64 * row_bytes;
-        let got = session.read(table.rows().buffer, at, row_bytes)?;
+        let got = packed.row_words(row);
         let mut expected = vec![0; got.len()];
         let values = &values[row * dim as usize..][..dim as usize];
         let solver = <GpuEngine<'_> as Engine>::SOLVER;
         reference::quantize_row(values, format, (method, solver), &mut expected);
-        right(&spec.label(), compare::words("a row", &expected, &got))?;
+        right(&spec.label(), compare::words("a row", &expected, got))?;
     }
     Ok(Ready {
         run: in_turn(clock, vec![bound], BoundQuantize::record),

@@ -122,15 +122,15 @@ impl OnDevice {
     fn check(&self, session: &Session, inputs: &Inputs) -> Result<(), Refusal> {
         let expected = inputs.expected()?;
         let status = self.status(session)?;
-        let row_bytes = 4 * expected.words.len() as u64;
-        let words = session.read(self.table.rows().buffer, 0, row_bytes)?;
+        let table = session.download(&self.table)?;
+        let words = &table.words()[..expected.words.len()];
         let state = match &self.state {
             None => vec![],
             Some(state) => session.read(state, 0, 4 * expected.state.len() as u64)?,
         };
         right(
             &inputs.spec.label(),
-            expected.compare(&status, (&words, &state)),
+            expected.compare(&status, (words, &state)),
         )
     }
 }
