@@ -1,6 +1,8 @@
 //! The rows of a batch out of a table of several shards, side by side, so that a lookup takes them for a table.
 
-use super::arguments::{Dispatch, Range, Work, check_binding_size, max_binding_bytes, missing};
+#[cfg(feature = "session")]
+use super::arguments::max_binding_bytes;
+use super::arguments::{Dispatch, Range, Work, check_binding_size, missing};
 use super::counts::{Prepared, prepare};
 use super::kernels::Kernels;
 use super::scope::{buffer, filled_buffer};

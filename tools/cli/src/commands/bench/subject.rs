@@ -143,7 +143,7 @@ impl Subject {
                 format!("{}{}", spec.label(), plan.map_or("", LookupPlan::suffix))
             }
             Self::Batched(Dispatches::One) => "batched.unweighted.f32".into(),
-            Self::Batched(Dispatches::Many) => "baseline.dispatches".into(),
+            Self::Batched(Dispatches::Many) => "baseline.batched".into(),
             Self::Dequantize(format) => shader::dequantize(*format).label,
             Self::Quantize(format, method) => {
                 let (format, method) = (*format, *method);
