@@ -17,7 +17,7 @@ use qembed::verify::compare;
 use qembed::verify::shapes::{self, Batch, Faults, Random, Shape};
 use qembed::wgpu::{self, BufferBinding, BufferUsages};
 use qembed::{
-    Adapters, Bits, Blocks, Error, Float, Format, LookupPlan, LookupRequest, LookupSpec,
+    Adapters, Bits, Blocks, Error, Float, Format, IndexType, LookupPlan, LookupRequest, LookupSpec,
     LookupStatus, Method, OutOfRange, Output, PackedTable, Pooling, QuantizeSpec, QuantizeStatus,
     Session, Weighting, reference,
 };
@@ -310,6 +310,77 @@ fn every_plan_is_that_of_one_buffer() {
 }
 
 /// One bind serves batches of other counts and other rows.
+/// I64 indices and offsets of a table in shards are the u32 ones; what 32 bits do not hold is no row.
+#[test]
+fn i64_indices_reach_every_shard() {
+    let Some(session) = small() else { return };
+    for (format, pooling) in [(F32, Pooling::Sum), (Q4, Pooling::None)] {
+        let packed = large(format, 12);
+        let many = session.upload(&packed).unwrap();
+        let rows = i64::from(packed.rows());
+        let indices = [0, rows - 1, 1 << 32, rows, 5, (3 << 32) + 5, -1, rows / 2];
+        let known = indices.map(|index| u32::try_from(index).unwrap_or(u32::MAX));
+        let offsets = [0u32, 3, 3, 8];
+        let wide = |numbers: &mut dyn Iterator<Item = i64>| -> Vec<u8> {
+            numbers.flat_map(i64::to_le_bytes).collect()
+        };
+        let spec = LookupSpec {
+            format,
+            pooling,
+            weighting: Weighting::Unweighted,
+            output: Output::F32,
+        };
+        let expected = reference::lookup(
+            &packed,
+            reference::LookupArgs {
+                pooling,
+                indices: &known,
+                offsets: (pooling != Pooling::None).then_some(&offsets),
+                weights: None,
+            },
+        )
+        .unwrap();
+        let given = session
+            .filled("indices", &wide(&mut indices.into_iter()))
+            .unwrap();
+        let ends = wide(&mut offsets.into_iter().map(i64::from));
+        let ends = session.filled("offsets", &ends).unwrap();
+        let counts = session
+            .filled("counts", bytemuck::cast_slice(&[3u32, 8]))
+            .unwrap();
+        let lookup = session.kernels().lookup(spec).unwrap();
+        let lookup = lookup.reading(IndexType::I64).unwrap();
+        for counts in [
+            Counts::Host {
+                bags: 3,
+                indices: 8,
+            },
+            Counts::Device(counts.as_entire_buffer_binding()),
+        ] {
+            let bytes = 4 * expected.output.len() as u64;
+            let output = session.buffer("output", bytes).unwrap();
+            let status = bytemuck::bytes_of(&LookupStatus::CLEAR);
+            let status = session.filled("status", status).unwrap();
+            let args = LookupArgs {
+                counts,
+                indices: Some(given.as_entire_buffer_binding()),
+                offsets: (pooling != Pooling::None).then(|| ends.as_entire_buffer_binding()),
+                weights: None,
+                output: Some(output.as_entire_buffer_binding()),
+                status: Some(status.as_entire_buffer_binding()),
+            };
+            let bound = lookup.bind(&many, args).unwrap();
+            session.submit(|pass| bound.record(pass)).unwrap();
+            let words = session.read(&output, 0, bytes).unwrap();
+            let got: Vec<f32> = bytemuck::cast_vec(words);
+            let outcome = compare::lookup(&expected, pooling, Output::F32, &got);
+            assert_eq!(outcome.failure, None, "{format}");
+            let found = session.read(&status, 0, 16).unwrap();
+            assert_eq!(found, bytemuck::cast_slice::<_, u32>(&[expected.status]));
+        }
+    }
+}
+
 #[test]
 fn counts_on_the_device_serve_every_batch() {
     let Some(small) = small() else { return };

@@ -161,7 +161,7 @@ fn baselines() {
             args[7] = dim;
             let report = bench(&folder, &args);
             let ratios = report["ratios"].as_array().unwrap();
-            assert_eq!((rows(&report).len(), ratios.len()), (10 + 3, 10));
+            assert_eq!((rows(&report).len(), ratios.len()), (11 + 4, 11));
             for ratio in ratios {
                 let of = |label: &Value| {
                     let mut rows = rows(&report).iter();
