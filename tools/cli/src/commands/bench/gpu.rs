@@ -7,9 +7,9 @@ mod rows;
 mod sort;
 mod update;
 
-use qembed::Session;
 use qembed::verify::compare::Fill;
 use qembed::wgpu::{self, Buffer, BufferUsages};
+use qembed::{LookupStatus, Session};
 
 use super::point::Point;
 use super::ready::{Ready, nothing};
@@ -60,6 +60,16 @@ fn poisoned(session: &Session, argument: &'static str, bytes: u64) -> Result<Buf
     host_memory(argument, bytes)?;
     let words = vec![Fill::Poison.word(); (bytes / 4) as usize];
     Ok(session.filled(argument, bytemuck::cast_slice(&words))?)
+}
+
+/// Skips a lookup that says that something was wrong: indices and offsets are good.
+fn clear(session: &Session, status: &Buffer) -> Result<(), Refusal> {
+    let words = session.read(status, 0, status.size())?;
+    if words == bytemuck::cast_slice::<_, u32>(&[LookupStatus::CLEAR]) {
+        return Ok(());
+    }
+    let ended = "the driver ended the walk of a bag early; take shorter bags";
+    Err(Refusal::Skip(ended.into()))
 }
 
 /// # Errors

@@ -1,8 +1,8 @@
 //! Many tables at once, and by a dispatch for each.
 
 use qembed::gpu::{BatchedSpec, BoundLookup, Counts, LookupArgs};
-use qembed::wgpu::{Buffer, BufferBinding};
-use qembed::{IndexType, LookupStatus, Output, Session, Weighting};
+use qembed::wgpu::Buffer;
+use qembed::{IndexType, LookupStatus, Output, PackedTable, Session, Weighting};
 
 use super::super::check::{right, written};
 use super::super::point::Point;
@@ -11,7 +11,7 @@ use super::super::recommender::Recommender;
 use super::super::refusal::Refusal;
 use super::super::scale::Scale;
 use super::super::subject::{Dispatches, Subject, sum_of};
-use super::{Gpu, poisoned};
+use super::{Gpu, clear, poisoned};
 
 pub fn prepare<'a>(
     (session, clock): Gpu<'a>,
@@ -19,7 +19,7 @@ pub fn prepare<'a>(
     (point, scale): (&Point, &Scale),
 ) -> Result<Ready<'a>, Refusal> {
     let recommender = Recommender::new(point, scale)?;
-    let device = Inputs::new(session, &recommender, point)?;
+    let device = Inputs::new(session, &recommender, (dispatches, point.bags))?;
     let bound = match dispatches {
         Dispatches::One => device.one(session, &recommender)?,
         Dispatches::Many => device.many(session, &recommender)?,
@@ -43,30 +43,37 @@ struct Inputs {
     indices: Vec<Buffer>,
     count: u32,
     bags: u32,
-    output: Buffer,
+    /// One of each dispatch.
+    outputs: Vec<Buffer>,
     status: Buffer,
 }
 
 impl Inputs {
-    fn new(session: &Session, recommender: &Recommender, point: &Point) -> Result<Self, Refusal> {
+    fn new(
+        session: &Session,
+        recommender: &Recommender,
+        (dispatches, bags): (Dispatches, u32),
+    ) -> Result<Self, Refusal> {
         let indices = recommender.batches.indices.iter();
         let indices = indices.map(|one| session.filled("indices", bytemuck::cast_slice(one)));
-        let bytes = 4 * u64::from(recommender.columns()) * u64::from(point.bags);
+        let columns = match dispatches {
+            Dispatches::One => vec![recommender.columns()],
+            Dispatches::Many => recommender.tables.iter().map(PackedTable::dim).collect(),
+        };
+        let outputs = columns.into_iter().map(|columns| {
+            let bytes = 4 * u64::from(columns) * u64::from(bags);
+            poisoned(session, "output", bytes)
+        });
         Ok(Self {
             indices: indices.collect::<Result<_, _>>()?,
             count: recommender.batches.indices[0].len() as u32,
-            bags: point.bags,
-            output: poisoned(session, "output", bytes)?,
+            bags,
+            outputs: outputs.collect::<Result<_, _>>()?,
             status: session.filled("status", bytemuck::bytes_of(&LookupStatus::CLEAR))?,
         })
     }
 
-    fn args<'a>(
-        &'a self,
-        batch: usize,
-        offsets: &'a Buffer,
-        output: BufferBinding<'a>,
-    ) -> LookupArgs<'a> {
+    fn args<'a>(&'a self, batch: usize, offsets: &'a Buffer, output: &'a Buffer) -> LookupArgs<'a> {
         LookupArgs {
             counts: Counts::Host {
                 bags: self.bags,
@@ -75,7 +82,7 @@ impl Inputs {
             indices: Some(self.indices[batch].as_entire_buffer_binding()),
             offsets: Some(offsets.as_entire_buffer_binding()),
             weights: None,
-            output: Some(output),
+            output: Some(output.as_entire_buffer_binding()),
             status: Some(self.status.as_entire_buffer_binding()),
         }
     }
@@ -98,35 +105,28 @@ impl Inputs {
         let offsets = bytemuck::cast_slice(&recommender.batches.offsets);
         let offsets = session.filled("offsets", offsets)?;
         let bound = (0..self.indices.len()).map(|batch| {
-            let output = self.output.as_entire_buffer_binding();
-            Ok(vec![kernel.bind(self.args(batch, &offsets, output))?])
+            let args = self.args(batch, &offsets, &self.outputs[0]);
+            Ok(vec![kernel.bind(args)?])
         });
         bound.collect()
     }
 
-    /// A dispatch for each table, to a range of the output each.
+    /// A dispatch for each table.
     fn many(
         &self,
         session: &Session,
         recommender: &Recommender,
     ) -> Result<Vec<Vec<BoundLookup>>, Refusal> {
         let mut bound: Vec<Vec<BoundLookup>> = self.indices.iter().map(|_| vec![]).collect();
-        let mut first = 0;
         for (feature, packed) in recommender.tables.iter().enumerate() {
             let table = session.upload(packed)?;
             let offsets = bytemuck::cast_slice(recommender.offsets(feature));
             let offsets = session.filled("offsets", offsets)?;
             let kernel = session.kernels().lookup(sum_of(packed.format()))?;
-            let bytes = 4 * u64::from(packed.dim()) * u64::from(self.bags);
-            let output = BufferBinding {
-                buffer: &self.output,
-                offset: first,
-                size: std::num::NonZeroU64::new(bytes),
-            };
             for (batch, bound) in bound.iter_mut().enumerate() {
-                bound.push(kernel.bind(&table, self.args(batch, &offsets, output.clone()))?);
+                let args = self.args(batch, &offsets, &self.outputs[feature]);
+                bound.push(kernel.bind(&table, args)?);
             }
-            first += bytes;
         }
         Ok(bound)
     }
@@ -138,8 +138,11 @@ impl Inputs {
         recommender: &Recommender,
         dispatches: Dispatches,
     ) -> Result<(), Refusal> {
+        clear(session, &self.status)?;
         let label = Subject::Batched(dispatches).label();
-        let words = session.read(&self.output, 0, self.output.size())?;
+        let outputs = self.outputs.iter();
+        let words = outputs.map(|output| session.read(output, 0, output.size()));
+        let words = words.collect::<Result<Vec<_>, _>>()?.concat();
         right(&label, written(&words))?;
         let values: Vec<f32> = bytemuck::cast_vec(words);
         recommender.check(&label, &values, dispatches)

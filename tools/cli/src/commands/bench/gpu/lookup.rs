@@ -15,7 +15,7 @@ use super::super::refusal::Refusal;
 use super::super::scale::Scale;
 use super::super::tables;
 use super::super::traffic::Traffic;
-use super::{Gpu, poisoned};
+use super::{Gpu, clear, poisoned};
 
 pub fn prepare<'a>(
     (session, clock): Gpu<'a>,
@@ -107,12 +107,7 @@ impl Inputs {
 
     /// Compares what was written with the reference.
     fn check(&self, session: &Session, sample: &Sample, spec: LookupSpec) -> Result<(), Refusal> {
-        let status = session.read(&self.status, 0, self.status.size())?;
-        if status != bytemuck::cast_slice::<_, u32>(&[LookupStatus::CLEAR]) {
-            // Indices and offsets are good.
-            let ended = "the driver ended the walk of a bag early; take shorter bags";
-            return Err(Refusal::Skip(ended.into()));
-        }
+        clear(session, &self.status)?;
         let words = session.read(&self.output, 0, self.output.size())?;
         let label = spec.label();
         right(&label, written(&words))?;
