@@ -45,7 +45,8 @@ struct Feature {
     // Where the row of the feature's first bag begins in the output, and from one bag to the next, in elements.
     output_first: u32,
     output_stride: u32,
-    pad: u32,
+    // Whether few tables have such rows: is_rare().
+    is_rare: u32,
 }
 
 const POOLING_MEAN: u32 = 2u;

@@ -1,16 +1,9 @@
 // Rows of any format: decode.wgsl for a table whose format is known when the kernel runs.
 
-// Affine and symmetric rows are one kind: scale * code + bias, without a bias where codes are signed.
-const KIND_AFFINE: u32 = 0u;
 const KIND_SYMMETRIC: u32 = 1u;
 const KIND_CODEBOOK: u32 = 2u;
 const KIND_BLOCKS: u32 = 3u;
 const KIND_FLOAT: u32 = 4u;
-
-// Classes of formats that are read alike.
-const CLASS_PACKED: u32 = 0u;
-const CLASS_CENTROIDS: u32 = 1u;
-const CLASS_FLOATS: u32 = 2u;
 
 // What no feature of the batch has is left out of the kernel: codes of affine or symmetric rows of so many bits, signed
 // ones, their scales, biases and steps of either type, rows with centroids, floats of so many bits.
@@ -25,61 +18,56 @@ override CENTROIDS: bool;
 override FLOATS_16: bool;
 override FLOATS_32: bool;
 
-var<private> CLASS: u32;
+// How rows are read. In a walk of walk_as() the first three are constants.
+var<private> IS_FLOAT: bool;
+var<private> HAS_CENTROIDS: bool;
 var<private> BITS: u32;
 var<private> HEADER_WORDS: u32;
 var<private> BF16: bool;
 
-fn class_of(kind: u32) -> u32 {
-    if kind == KIND_FLOAT {
-        return CLASS_FLOATS;
-    }
-    return select(CLASS_PACKED, CLASS_CENTROIDS, kind == KIND_CODEBOOK || kind == KIND_BLOCKS);
-}
-
 fn enter_format() {
-    CLASS = class_of(table.kind);
+    IS_FLOAT = (FLOATS_16 || FLOATS_32) && table.kind == KIND_FLOAT;
+    HAS_CENTROIDS = CENTROIDS && (table.kind == KIND_CODEBOOK || table.kind == KIND_BLOCKS);
     BITS = table.bits;
     HEADER_WORDS = table.header_words;
     BF16 = table.is_half == 0u;
 }
 
-// Whether rows are such as few tables have, centroids or floats of 32 bits: they are read by columns and by one walk for
-// all, because a tile of them is much code.
+// Whether rows are such as few tables have: they are read by columns and by one walk for all, because a tile of them is
+// much code.
 fn is_rare() -> bool {
-    return has_centroids() || (FLOATS_32 && CLASS == CLASS_FLOATS && BITS == 32u);
+    return (CENTROIDS || FLOATS_32) && table.is_rare == 1u;
 }
 
-// Sums a tile of a bag by one of several walks, one for each class and width, which are constants there. A branch within
-// a walk would be taken for every row, and drivers that run both sides of a branch would read each row in every way.
+// The walk of rows that are read in one way.
+fn walk_as(is_float: bool, bits: u32, bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
+    IS_FLOAT = is_float;
+    HAS_CENTROIDS = false;
+    BITS = bits;
+    return walk_bag(bag, range, column, leads);
+}
+
+// Sums a tile of a bag by one of several walks, one for each way. A branch within a walk would be taken for every row, and
+// drivers that run both sides of a branch would read each row in every way.
 fn class_sum(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
-    let format_class = CLASS;
+    // A walk changes what these say.
+    let is_float = IS_FLOAT;
     let bits = BITS;
     var sum = Sum();
-    if CODES_2 && format_class == CLASS_PACKED && bits == 2u {
-        CLASS = CLASS_PACKED;
-        BITS = 2u;
-        sum = walk_bag(bag, range, column, leads);
+    if CODES_2 && !is_float && bits == 2u {
+        sum = walk_as(false, 2u, bag, range, column, leads);
     }
-    if CODES_3 && format_class == CLASS_PACKED && bits == 3u {
-        CLASS = CLASS_PACKED;
-        BITS = 3u;
-        sum = walk_bag(bag, range, column, leads);
+    if CODES_3 && !is_float && bits == 3u {
+        sum = walk_as(false, 3u, bag, range, column, leads);
     }
-    if CODES_4 && format_class == CLASS_PACKED && bits == 4u {
-        CLASS = CLASS_PACKED;
-        BITS = 4u;
-        sum = walk_bag(bag, range, column, leads);
+    if CODES_4 && !is_float && bits == 4u {
+        sum = walk_as(false, 4u, bag, range, column, leads);
     }
-    if CODES_8 && format_class == CLASS_PACKED && bits == 8u {
-        CLASS = CLASS_PACKED;
-        BITS = 8u;
-        sum = walk_bag(bag, range, column, leads);
+    if CODES_8 && !is_float && bits == 8u {
+        sum = walk_as(false, 8u, bag, range, column, leads);
     }
-    if FLOATS_16 && format_class == CLASS_FLOATS && bits == 16u {
-        CLASS = CLASS_FLOATS;
-        BITS = 16u;
-        sum = walk_bag(bag, range, column, leads);
+    if FLOATS_16 && is_float {
+        sum = walk_as(true, 16u, bag, range, column, leads);
     }
     return sum;
 }
@@ -91,14 +79,6 @@ struct Levels {
     half: u32,
     // Where the centroids begin.
     base: u32,
-}
-
-fn has_centroids() -> bool {
-    return CENTROIDS && CLASS == CLASS_CENTROIDS;
-}
-
-fn is_float() -> bool {
-    return (FLOATS_16 || FLOATS_32) && CLASS == CLASS_FLOATS;
 }
 
 fn codebook_word(at: u32) -> u32 {
@@ -114,10 +94,10 @@ fn centroid_levels(row: u32) -> Levels {
 }
 
 fn row_levels(row: u32) -> Levels {
-    if is_float() {
+    if IS_FLOAT {
         return Levels();
     }
-    if has_centroids() {
+    if HAS_CENTROIDS {
         return centroid_levels(row);
     }
     let start = row_start(row);
@@ -134,14 +114,14 @@ fn row_levels(row: u32) -> Levels {
 }
 
 fn row_codes(row: u32, column: u32) -> vec4<u32> {
-    if is_float() {
+    if IS_FLOAT {
         return float_codes(row, column);
     }
     return packed_codes(row, column);
 }
 
 fn row_octet(row: u32, column: u32, octet: u32) -> Octet {
-    if is_float() {
+    if IS_FLOAT {
         let first = column + 8u * octet;
         return Octet(float_codes(row, first), float_codes(row, first + 4u));
     }
@@ -156,10 +136,10 @@ fn numbers(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
 
 // Values, bit for bit those of the reference: without a bias affine() is symmetric().
 fn level_values(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
-    if is_float() {
+    if IS_FLOAT {
         return bitcast<vec4<f32>>(codes);
     }
-    if has_centroids() {
+    if HAS_CENTROIDS {
         return centroids(levels.base, codes);
     }
     let numbers = numbers(levels, codes);
@@ -173,10 +153,10 @@ fn level_values(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
 
 // The same within the bound of a sum.
 fn level_terms(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
-    if is_float() {
+    if IS_FLOAT {
         return bitcast<vec4<f32>>(codes);
     }
-    if has_centroids() {
+    if HAS_CENTROIDS {
         return centroids(levels.base, codes);
     }
     return opaque_columns(levels.scale * numbers(levels, codes) + levels.bias);

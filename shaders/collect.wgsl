@@ -4,8 +4,8 @@
 //
 // Grid: a lane owns LANE_WORDS words of one position.
 // Bindings: 0 table, 1 counts, 2 rows [shard.rows, row_words], 3 indices [indices], 4 shard,
-//   5 collected [indices, collected_words()], 6 collected_indices [indices] of the type of indices, 8 codebooks and block ids, where rows share
-//   them.
+//   5 collected [indices, collected_words()], 6 collected_indices [indices] of the same type, 8 codebooks and block ids,
+//   where rows share them.
 // Host guarantees: every range holds what counts says; the first shard begins with row 0, and no other does.
 
 struct Counts {

@@ -28,6 +28,7 @@ struct Status {
 @group(0) @binding(7) var<storage, read_write> status: Status;
 
 override OUTPUT_F16: bool;
+
 fn report_index(position: u32) {
     atomicAdd(&status.bad_indices, 1u);
     atomicMin(&status.first_position, position);

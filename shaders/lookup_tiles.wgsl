@@ -1,7 +1,7 @@
 // The driver of sums and means where loads cost more than lanes are worth: a lane owns a tile.
 // Host guarantees: f16 rows have an even length.
 
-// STEP of them take longer, and one walks only half as far (lookup_bags.wgsl).
+// Rows to an iteration: STEP of them take longer, and one walks only half as far (lookup_bags.wgsl).
 const TILE_STEP: u32 = 2u;
 
 // Columns of a tile: 32, or 64.

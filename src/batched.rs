@@ -1,5 +1,6 @@
 //! Many tables at once: what a batch is, checked in one place for the reference and for every device.
 
+use crate::request::{self, check_count, check_ends, check_weights};
 use crate::spec::check_weighting;
 use crate::{Error, LookupStatus, OutOfRange, Output, PackedTable, Pooling, Result, Weighting};
 
@@ -59,12 +60,14 @@ pub struct BatchedRequest<'a> {
 }
 
 impl BatchedRequest<'_> {
-    /// Whether it has weights.
-    pub(crate) fn weighting(&self) -> Weighting {
-        match self.weights {
-            Some(_) => Weighting::Weighted,
-            None => Weighting::Unweighted,
+    /// Checks what the host sees of indices, offsets and weights; gives the bags of a feature.
+    pub(crate) fn check(&self) -> Result<usize> {
+        let indices = self.indices.len();
+        let bags = check_lengths(self.features.len(), indices, self.offsets, self.weights)?;
+        if self.out_of_range == OutOfRange::Error {
+            check_ends(self.offsets, indices)?;
         }
+        Ok(bags)
     }
 }
 
@@ -133,10 +136,7 @@ fn check_features(tables: usize, features: &[Feature], weighting: Weighting) -> 
         if feature.table >= tables {
             return Err(Error::Shape {
                 argument: "features",
-                needed: format!(
-                    "tables 0 to {} (the batch has {tables})",
-                    tables.saturating_sub(1)
-                ),
+                needed: format!("a table below {tables}, as many as the batch has"),
                 got: format!("table {} in feature {number}", feature.table),
             });
         }
@@ -201,13 +201,7 @@ pub(crate) fn check_remap(table: usize, remap: &[i32], rows: u32) -> Result<()> 
             got: "none".into(),
         });
     }
-    if u32::try_from(remap.len()).is_err() {
-        return Err(Error::Shape {
-            argument: "remap",
-            needed: format!("at most {} entries (table {table})", u32::MAX),
-            got: remap.len().to_string(),
-        });
-    }
+    check_count("remap", remap.len())?;
     let is_good = |entry: i32| entry == PRUNED || u32::try_from(entry).is_ok_and(|row| row < rows);
     match remap.iter().position(|entry| !is_good(*entry)) {
         None => Ok(()),
@@ -227,24 +221,9 @@ pub(crate) fn check_lengths(
     offsets: &[u32],
     weights: Option<&[f32]>,
 ) -> Result<usize> {
-    if let Some(weights) = weights
-        && weights.len() != indices
-    {
-        return Err(Error::Shape {
-            argument: "weights",
-            needed: format!("{indices}, one for every index"),
-            got: weights.len().to_string(),
-        });
-    }
-    for (argument, len) in [("indices", indices), ("offsets", offsets.len())] {
-        if u32::try_from(len).is_err() {
-            return Err(Error::Shape {
-                argument,
-                needed: format!("at most {} entries", u32::MAX),
-                got: len.to_string(),
-            });
-        }
-    }
+    check_weights(weights, indices)?;
+    check_count("indices", indices)?;
+    check_count("offsets", offsets.len())?;
     let bags = offsets.len().checked_sub(1);
     match bags {
         Some(bags) if features == 0 && bags == 0 => Ok(0),
@@ -257,54 +236,14 @@ pub(crate) fn check_lengths(
     }
 }
 
-/// Refuses offsets that leave indices before the first bag or after the last.
-pub(crate) fn check_ends(request: &BatchedRequest<'_>) -> Result<()> {
-    let indices = request.indices.len();
-    let last = request.offsets.len().saturating_sub(2);
-    match request.offsets {
-        [0, .., end] if *end as usize == indices => Ok(()),
-        [0] if indices == 0 => Ok(()),
-        [0, ..] => Err(bad_bag(request, last)),
-        _ => Err(bad_bag(request, 0)),
-    }
-}
-
-fn bad_bag(request: &BatchedRequest<'_>, bag: usize) -> Error {
-    let offset = |at: usize| request.offsets[at.min(request.offsets.len() - 1)];
-    Error::Offsets {
-        bag,
-        begin: offset(bag),
-        end: offset(bag + 1),
-        indices: request.indices.len(),
-    }
-}
-
 /// Turns what was counted into an error. `known` is how many indices a table knows.
 pub(crate) fn refuse(
     status: &LookupStatus,
     request: &BatchedRequest<'_>,
     known: impl Fn(usize) -> u32,
 ) -> Result<()> {
-    if status.bad_bags > 0 {
-        let bag = status.first_bag as usize;
-        let (begin, end) = (request.offsets[bag], request.offsets[bag + 1]);
-        if begin > end || end as usize > request.indices.len() {
-            return Err(bad_bag(request, bag));
-        }
-        return Err(Error::Unsupported {
-            what: format!("bag {bag} with its {} indices", end - begin),
-            instead: "the driver ended its walk early; split the bag or use the CPU",
-        });
-    }
-    if status.bad_indices > 0 {
-        let position = status.first_position as usize;
-        return Err(Error::IndexOutOfRange {
-            position,
-            index: request.indices[position],
-            rows: known(table_at(request, position)),
-        });
-    }
-    Ok(())
+    let given = (request.indices, Some(request.offsets));
+    request::refuse(status, given, |position| known(table_at(request, position)))
 }
 
 /// The table that is looked up at a position, where no bag is bad, so that offsets never decrease.

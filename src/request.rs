@@ -37,16 +37,6 @@ pub struct LookupRequest<'a> {
     pub out_of_range: OutOfRange,
 }
 
-impl LookupRequest<'_> {
-    /// Whether it has weights.
-    pub(crate) fn weighting(&self) -> Weighting {
-        match self.weights {
-            Some(_) => Weighting::Weighted,
-            None => Weighting::Unweighted,
-        }
-    }
-}
-
 /// A part of a request: some of its output rows.
 #[cfg(feature = "session")]
 pub(crate) struct Part<'a> {
@@ -177,6 +167,24 @@ pub enum Values {
 }
 
 impl Values {
+    /// None yet.
+    #[cfg(feature = "session")]
+    pub(crate) fn new(output: Output) -> Self {
+        match output {
+            Output::F32 => Self::F32(vec![]),
+            Output::F16 => Self::F16(vec![]),
+        }
+    }
+
+    /// Takes in so many elements of an output's words.
+    #[cfg(feature = "session")]
+    pub(crate) fn extend(&mut self, words: &[u32], elements: usize) {
+        match self {
+            Self::F32(values) => values.extend(&bytemuck::cast_slice(words)[..elements]),
+            Self::F16(values) => values.extend(&bytemuck::cast_slice(words)[..elements]),
+        }
+    }
+
     /// The values as f32; exact.
     pub fn into_f32(self) -> Vec<f32> {
         match self {
@@ -188,26 +196,11 @@ impl Values {
 
 /// Checks what the host sees; gives the number of output rows, and the offsets that are read.
 pub(crate) fn check_request<'a>(request: &LookupRequest<'a>) -> Result<(u32, Option<&'a [u32]>)> {
-    check_weighting(request.pooling, request.weighting())?;
+    check_weighting(request.pooling, Weighting::of(request.weights))?;
     let indices = request.indices.len();
-    let fits = |argument, length: usize| {
-        u32::try_from(length).map_err(|_| Error::Shape {
-            argument,
-            needed: format!("at most {} entries", u32::MAX),
-            got: length.to_string(),
-        })
-    };
-    if let Some(weights) = request.weights
-        && weights.len() != indices
-    {
-        return Err(Error::Shape {
-            argument: "weights",
-            needed: format!("{indices}, one for every index"),
-            got: weights.len().to_string(),
-        });
-    }
+    check_weights(request.weights, indices)?;
     match (request.pooling, request.offsets) {
-        (Pooling::None, None) => Ok((fits("indices", indices)?, None)),
+        (Pooling::None, None) => Ok((check_count("indices", indices)?, None)),
         (Pooling::None, Some(_)) => Err(Error::Shape {
             argument: "offsets",
             needed: "None for a gather".into(),
@@ -222,14 +215,36 @@ pub(crate) fn check_request<'a>(request: &LookupRequest<'a>) -> Result<(u32, Opt
             if request.out_of_range == OutOfRange::Error {
                 check_ends(offsets, indices)?;
             }
-            fits("indices", indices)?;
-            Ok((fits("offsets", offsets.len() - 1)?, Some(offsets)))
+            check_count("indices", indices)?;
+            let bags = check_count("offsets", offsets.len() - 1)?;
+            Ok((bags, Some(offsets)))
         }
     }
 }
 
-/// Refuses offsets that leave indices before the first bag or after the last.
-fn check_ends(offsets: &[u32], indices: usize) -> Result<()> {
+/// Refuses weights of another number than indices.
+pub(crate) fn check_weights(weights: Option<&[f32]>, indices: usize) -> Result<()> {
+    match weights {
+        Some(weights) if weights.len() != indices => Err(Error::Shape {
+            argument: "weights",
+            needed: format!("{indices}, one for every index"),
+            got: weights.len().to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses more entries than 32 bits count.
+pub(crate) fn check_count(argument: &'static str, entries: usize) -> Result<u32> {
+    u32::try_from(entries).map_err(|_| Error::Shape {
+        argument,
+        needed: format!("at most {} entries", u32::MAX),
+        got: entries.to_string(),
+    })
+}
+
+/// Refuses offsets, of which there is one at least, that leave indices before the first bag or after the last.
+pub(crate) fn check_ends(offsets: &[u32], indices: usize) -> Result<()> {
     let last = offsets.len().saturating_sub(2);
     let ends = [
         (0, offsets[0] == 0),
@@ -250,13 +265,17 @@ fn bad_bag(offsets: &[u32], bag: usize, indices: usize) -> Error {
     }
 }
 
-/// Turns what the kernel counted into an error.
-pub(crate) fn refuse(status: &LookupStatus, request: &LookupRequest<'_>, rows: u32) -> Result<()> {
-    if let (1.., Some(offsets)) = (status.bad_bags, request.offsets) {
+/// Turns what was counted into an error; `rows` says how many the table has whose index is at a position.
+pub(crate) fn refuse(
+    status: &LookupStatus,
+    (indices, offsets): (&[u32], Option<&[u32]>),
+    rows: impl FnOnce(usize) -> u32,
+) -> Result<()> {
+    if let (1.., Some(offsets)) = (status.bad_bags, offsets) {
         let bag = status.first_bag as usize;
         let (begin, end) = (offsets[bag], offsets[bag + 1]);
-        if begin > end || end as usize > request.indices.len() {
-            return Err(bad_bag(offsets, bag, request.indices.len()));
+        if begin > end || end as usize > indices.len() {
+            return Err(bad_bag(offsets, bag, indices.len()));
         }
         return Err(Error::Unsupported {
             what: format!("bag {bag} with its {} indices", end - begin),
@@ -267,8 +286,8 @@ pub(crate) fn refuse(status: &LookupStatus, request: &LookupRequest<'_>, rows: u
         let position = status.first_position as usize;
         return Err(Error::IndexOutOfRange {
             position,
-            index: request.indices[position],
-            rows,
+            index: indices[position],
+            rows: rows(position),
         });
     }
     Ok(())

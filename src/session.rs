@@ -21,7 +21,7 @@ use crate::request::{Looked, LookupRequest, OutOfRange, Part, Values, check_requ
 use crate::table::rows_of;
 use crate::{
     Blocks, Error, Format, LookupSpec, LookupStatus, Method, Output, PackedTable, Pooling,
-    QuantizeSpec, QuantizeStatus, Result,
+    QuantizeSpec, QuantizeStatus, Result, Weighting,
 };
 
 /// A device of one's own, and the kernels on it.
@@ -58,9 +58,9 @@ impl Session {
         Self::with_features(adapters, wgpu::Features::empty())
     }
 
-    /// [`Session::open`] with those of these features that the adapter has, and all its limits. No kernel here needs any; they are for
-    /// the caller's own passes, as [`wgpu::Features::TIMESTAMP_QUERY`] is for timing. The features of
-    /// [`Session::device`] say which there are.
+    /// [`Session::open`] with those of these features that the adapter has, and all its limits. No kernel here needs
+    /// any; they are for the caller's own passes, as [`wgpu::Features::TIMESTAMP_QUERY`] is for timing. The features
+    /// of [`Session::device`] say which there are.
     ///
     /// # Errors
     /// As [`Session::new`].
@@ -147,7 +147,7 @@ impl Session {
     /// # Errors
     /// [`Error::Shape`] for a table of another session, and those of [`Table::write_rows`].
     pub fn write_rows(&self, table: &Table, first_row: u32, rows: &PackedTable) -> Result<()> {
-        self.kernels.check_owner(table)?;
+        self.kernels.check_owner("table", table.kernels())?;
         table.write_rows(&self.queue, first_row, rows)
     }
 
@@ -159,7 +159,7 @@ impl Session {
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn download(&self, table: &Table) -> Result<PackedTable> {
         let desc = table.desc();
-        self.kernels.check_owner(table)?;
+        self.kernels.check_owner("table", table.kernels())?;
         let words = self.read_rows(table)?;
         match (table.blocks(), desc.format) {
             (Some((count, shared)), Format::Blocks { bits }) => {
@@ -337,27 +337,18 @@ impl Session {
         let kernel = self.kernels.lookup(LookupSpec {
             format: table.desc().format,
             pooling: request.pooling,
-            weighting: request.weighting(),
+            weighting: Weighting::of(request.weights),
             output: request.output,
         })?;
         let mut status = LookupStatus::CLEAR;
-        let mut values = match request.output {
-            Output::F32 => Values::F32(vec![]),
-            Output::F16 => Values::F16(vec![]),
-        };
+        let mut values = Values::new(request.output);
         for (rows, part) in self.lookup_parts(table, &request, offsets, rows) {
             let (words, found) = self.lookup_part(&kernel, table, &part, &rows)?;
-            match &mut values {
-                Values::F32(values) => values.extend_from_slice(bytemuck::cast_slice(&words)),
-                Values::F16(values) => {
-                    let elements = rows.len() * table.desc().dim as usize;
-                    values.extend_from_slice(&bytemuck::cast_slice(&words)[..elements]);
-                }
-            }
+            values.extend(&words, rows.len() * table.desc().dim as usize);
             status = status.and(found);
         }
         if request.out_of_range == OutOfRange::Error {
-            refuse(&status, &request, table.desc().rows)?;
+            refuse(&status, (request.indices, offsets), |_| table.desc().rows)?;
         }
         Ok(Looked { values, status })
     }

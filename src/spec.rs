@@ -61,6 +61,14 @@ impl Weighting {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Unweighted, Self::Weighted];
 
+    /// Which it is with these weights, or none.
+    pub(crate) const fn of(weights: Option<&[f32]>) -> Self {
+        match weights {
+            Some(_) => Self::Weighted,
+            None => Self::Unweighted,
+        }
+    }
+
     /// Its part of the label.
     pub const fn name(self) -> &'static str {
         match self {

@@ -220,7 +220,7 @@ fn what_does_not_fit_is_an_error_on_every_wing() {
                 features: &feature(2, Pooling::Sum),
                 ..REQUEST
             },
-            "features: needed tables 0 to 1 (the batch has 2), got table 2 in feature 0",
+            "features: needed a table below 2, as many as the batch has, got table 2 in feature 0",
         ),
         (
             BatchedRequest {

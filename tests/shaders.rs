@@ -354,14 +354,13 @@ fn assert_batched_structs() {
         ("first_group", offset_of!(FeatureWords, first_group)),
         ("output_first", offset_of!(FeatureWords, output_first)),
         ("output_stride", offset_of!(FeatureWords, output_stride)),
-        ("pad", offset_of!(FeatureWords, pad)),
+        ("is_rare", offset_of!(FeatureWords, is_rare)),
     ];
     for variant in shader::all().filter(|variant| variant.entry_point == "batched") {
         assert_struct(&variant, "Batch", size_of::<BatchedUniform>(), &batch);
         assert_struct(&variant, "Feature", size_of::<FeatureWords>(), &feature);
         // What a word of a feature means is the same on both sides.
         for (format, kind) in [
-            (Format::affine(Bits::B4), "KIND_AFFINE"),
             (
                 Format::Symmetric {
                     bits: Bits::B4,

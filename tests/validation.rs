@@ -713,7 +713,7 @@ fn a_table_of_other_kernels_is_refused() {
     let foreign = |error: Error| {
         assert_eq!(
             error.to_string(),
-            "table: needed a table made with these kernels or a clone of them, got one made with others"
+            "table: needed one made with these kernels or a clone of them, got one made with others"
         )
     };
     foreign(

@@ -263,7 +263,7 @@ fn an_arena_of_other_kernels_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("arena: needed an arena made with these kernels"),
+            .contains("arena: needed one made with these kernels"),
         "{error}"
     );
 }
@@ -341,7 +341,7 @@ fn parts_of_an_arena_are_checked() {
                 },
                 ..good
             },
-            "blocks: needed at least one block for b4 rows, got 0 blocks",
+            "blocks: needed at least one block for b4 rows, got None",
         ),
         (
             ArenaTable {

@@ -742,7 +742,7 @@ fn tables_and_scratch_of_others() {
         let scratch = noop.learn_scratch();
         let text = bind(&other.table(S4), &scratch);
         assert!(
-            text.starts_with("table: needed a table made with these kernels"),
+            text.starts_with("table: needed one made with these kernels"),
             "{text}"
         );
         let text = bind(&noop.table(Format::affine(Bits::B4)), &scratch);

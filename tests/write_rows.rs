@@ -238,6 +238,6 @@ fn a_table_of_another_session_is_refused() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "table: needed a table made with these kernels or a clone of them, got one made with others"
+        "table: needed one made with these kernels or a clone of them, got one made with others"
     );
 }

@@ -8,7 +8,7 @@ use super::kernels::Kernels;
 use super::scope::{alive, buffer, checked};
 use crate::batched::check_remap;
 use crate::table::check_written;
-use crate::{BatchedTable, Error, Format, PackedTable, Result};
+use crate::{BatchedTable, Error, PackedTable, Result};
 
 /// A table begins at a multiple of so many words, 128 bytes, as those of FBGEMM's inference TBE do.
 const ALIGN_WORDS: u64 = 32;
@@ -32,7 +32,7 @@ pub struct ArenaTable {
     pub desc: TableDesc,
     /// First word of its rows.
     pub first_word: u32,
-    /// Codebooks and block ids of [`Format::Blocks`]; `None` in other formats.
+    /// Codebooks and block ids of [`crate::Format::Blocks`]; `None` in other formats.
     pub blocks: Option<ArenaBlocks>,
     /// What its indices stand for; `None` where they are rows.
     pub remap: Option<ArenaRemap>,
@@ -62,45 +62,28 @@ impl ArenaTable {
         self.remap.map_or(self.desc.rows, |remap| remap.len)
     }
 
-    /// The word behind the last of all its parts.
-    fn end(&self) -> u64 {
-        let mut end = u64::from(self.first_word) + self.desc.bytes() / 4;
-        if let (Some(blocks), Format::Blocks { bits }) = (self.blocks, self.desc.format) {
-            let words = self.desc.blocks_bytes(bits, blocks.count) / 4;
-            end = end.max(u64::from(blocks.first_word) + words);
-        }
-        if let Some(remap) = self.remap {
-            end = end.max(u64::from(remap.first_word) + u64::from(remap.len));
-        }
-        end
-    }
-
-    fn check(&self) -> Result<()> {
+    /// Checks its parts; gives the word behind the last of them.
+    fn checked_end(&self) -> Result<u64> {
         self.desc.check()?;
-        let needed = match (self.blocks, self.desc.format) {
-            (Some(blocks), Format::Blocks { .. }) if blocks.count > 0 => None,
-            (_, format @ Format::Blocks { .. }) => {
-                Some(format!("at least one block for {format} rows"))
-            }
-            (Some(_), format) => Some(format!("None for {format} rows")),
-            (None, _) => None,
-        };
-        if let Some(needed) = needed {
-            let blocks = self.blocks.map_or(0, |blocks| blocks.count);
+        let blocks_bytes = self
+            .desc
+            .check_blocks(self.blocks.map(|blocks| blocks.count))?;
+        if let Some(ArenaRemap { len: 0, .. }) = self.remap {
             return Err(Error::Shape {
-                argument: "blocks",
-                needed,
-                got: format!("{blocks} blocks"),
-            });
-        }
-        match self.remap {
-            Some(ArenaRemap { len: 0, .. }) => Err(Error::Shape {
                 argument: "remap",
                 needed: "at least one entry; None where indices are rows".into(),
                 got: "none".into(),
-            }),
-            _ => Ok(()),
+            });
         }
+        let end = |first: u32, words: u64| u64::from(first) + words;
+        let blocks = self
+            .blocks
+            .map(|blocks| end(blocks.first_word, blocks_bytes / 4));
+        let remap = self
+            .remap
+            .map(|remap| end(remap.first_word, remap.len.into()));
+        let rows = end(self.first_word, self.desc.bytes() / 4);
+        Ok(rows.max(blocks.unwrap_or(0)).max(remap.unwrap_or(0)))
     }
 }
 
@@ -123,8 +106,7 @@ impl Arena {
     ) -> Result<Self> {
         let mut end = 0;
         for table in tables {
-            table.check()?;
-            end = end.max(table.end());
+            end = end.max(table.checked_end()?);
         }
         check_binding_size("arena", 4 * end, kernels.limits())?;
         Range::storage("arena", &words, 4 * end, kernels.limits())?;
@@ -158,7 +140,7 @@ impl Arena {
     ///
     /// # Errors
     /// [`Error::Shape`] where there is no such table, or `rows` have another format or dim, or do not all lie in it;
-    /// [`Error::Unsupported`] for [`Format::Blocks`]; [`Error::BufferUsage`] where the buffer is the caller's own and
+    /// [`Error::Unsupported`] for [`crate::Format::Blocks`]; [`Error::BufferUsage`] where the buffer is the caller's own and
     /// lacks `COPY_DST`; [`Error::OutOfMemory`], [`Error::DeviceLost`].
     ///
     /// # Panics
@@ -205,7 +187,7 @@ impl Arena {
         Range::own("rows", &self.buffer, self.offset, self.bytes)
     }
 
-    pub(super) fn kernels(&self) -> &Kernels {
+    pub(crate) fn kernels(&self) -> &Kernels {
         &self.kernels
     }
 }
@@ -220,11 +202,7 @@ fn placed(tables: &[BatchedTable<'_>]) -> (Vec<ArenaTable>, u64) {
         first as u32
     };
     let tables = tables.iter().map(|table| {
-        let desc = TableDesc {
-            format: table.rows.format(),
-            rows: table.rows.rows(),
-            dim: table.rows.dim(),
-        };
+        let desc = TableDesc::of(table.rows);
         ArenaTable {
             desc,
             first_word: next(desc.bytes() / 4),

@@ -34,7 +34,7 @@ pub(crate) fn max_binding_bytes(limits: &wgpu::Limits) -> u64 {
 ///
 /// # Errors
 /// [`Error::BufferTooSmall`] where it reaches past its buffer.
-pub(super) fn range_bytes(name: &'static str, binding: &wgpu::BufferBinding<'_>) -> Result<u64> {
+fn range_bytes(name: &'static str, binding: &wgpu::BufferBinding<'_>) -> Result<u64> {
     let rest = binding.buffer.size().saturating_sub(binding.offset);
     let asked = binding.size.map_or(rest, NonZeroU64::get);
     if asked > rest {
@@ -45,6 +45,27 @@ pub(super) fn range_bytes(name: &'static str, binding: &wgpu::BufferBinding<'_>)
         });
     }
     Ok(asked)
+}
+
+/// How many elements of so many bytes a caller's range holds and the device binds.
+///
+/// # Errors
+/// [`Error::Shape`] where there is no range, [`Error::BufferTooSmall`] where it holds less than so many.
+pub(super) fn held(
+    name: &'static str,
+    binding: Option<&wgpu::BufferBinding<'_>>,
+    (bytes, least): (u64, u64),
+    limits: &wgpu::Limits,
+) -> Result<u64> {
+    let got_bytes = range_bytes(name, binding.ok_or_else(|| missing(name))?)?;
+    match got_bytes.min(max_binding_bytes(limits)) / bytes {
+        held if held >= least => Ok(held),
+        _ => Err(Error::BufferTooSmall {
+            argument: name,
+            needed_bytes: bytes * least,
+            got_bytes,
+        }),
+    }
 }
 
 impl<'a> Range<'a> {
@@ -189,7 +210,7 @@ pub(super) fn check_binding_size(
 
 /// Refuses a table of other kernels and one that the kernel was not made for.
 pub(super) fn check_table(kernels: &Kernels, table: &Table, format: Format) -> Result<()> {
-    kernels.check_owner(table)?;
+    kernels.check_owner("table", table.kernels())?;
     let desc = table.desc();
     if desc.format == format {
         return Ok(());

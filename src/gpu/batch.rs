@@ -304,7 +304,7 @@ impl Batches {
         args: &BatchArgs<'_>,
         others: &[Given<'_, '_>],
     ) -> Result<()> {
-        self.kernels.check_owner(table)?;
+        self.kernels.check_owner("table", table.kernels())?;
         let rows = table.only_shard()?.words;
         let shape = |argument, needed: String, got: String| {
             Err(Error::Shape {

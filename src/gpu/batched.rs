@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::{
-    Dispatch, Range, Work, check_binding_size, max_binding_bytes, missing, range_bytes, read_range,
-    status_range,
+    Dispatch, Range, Work, check_binding_size, held, missing, read_range, status_range,
 };
 use super::kernels::Kernels;
 use super::lookup::{BoundLookup, Counts, LookupArgs};
@@ -84,13 +83,13 @@ impl Kernels {
 }
 
 impl BatchedLookup {
-    pub(super) fn new(
+    fn new(
         kernels: &Kernels,
         arena: &Arena,
         spec: BatchedSpec<'_>,
         plan: BatchedPlan,
     ) -> Result<Self> {
-        kernels.check_arena(arena)?;
+        kernels.check_owner("arena", arena.kernels())?;
         let features = spec.features.len() as u64;
         let features_bytes = features * size_of::<FeatureWords>() as u64;
         check_binding_size("features", features_bytes, kernels.limits())?;
@@ -132,14 +131,15 @@ impl BatchedLookup {
         self.placed.elements(bags.into())
     }
 
-    fn output_bytes(&self, bags: u64) -> u64 {
+    /// Bytes of an output that holds so many bags of every feature; as many as there can be where they are more.
+    pub(crate) fn output_bytes(&self, bags: u64) -> u64 {
         let elements = self.placed.elements(bags);
         elements.saturating_mul(self.kernel.output.bytes())
     }
 
     /// Checks every argument and binds them, in the terms of [`LookupArgs`]:
-    /// `counts` are the bags per feature and the indices of all features; `offsets` has `features * bags + 1` entries, all bags of a
-    /// feature before those of the next; `output` has [`BatchedLookup::output_elements`] elements, of which those that
+    /// `counts` are the bags per feature and the indices of all features; `offsets` has `features * bags + 1` entries,
+    /// all bags of a feature before those of the next; `output` has [`BatchedLookup::output_elements`] elements, of which those that
     /// are in nobody's place are left alone; `status` numbers bags as `offsets` does.
     ///
     /// The lookup is one dispatch, none where there are no bags or no features; counts on the device cost no other, but
@@ -162,30 +162,31 @@ impl BatchedLookup {
                 got: "a range".into(),
             });
         }
-        let extent = self.extent(&args)?;
-        if extent.bags == 0 || self.words.is_empty() {
-            return Ok(BoundLookup::of(vec![]));
+        let nothing = BoundLookup::of(vec![]);
+        if self.words.is_empty() {
+            return Ok(nothing);
         }
-        let made = match args.counts {
-            Counts::Device(_) => None,
-            Counts::Host { bags, indices } => Some(filled_buffer(
-                self.kernels.device(),
-                "qembed.counts",
-                wgpu::BufferUsages::STORAGE,
-                bytemuck::bytes_of(&CountsWords { bags, indices }),
-            )?),
-        };
-        let counts = match (&args.counts, &made) {
-            (Counts::Device(given), _) => {
+        let extent = self.extent(&args)?;
+        if extent.bags == 0 {
+            return Ok(nothing);
+        }
+        let own;
+        let counts = match &args.counts {
+            Counts::Host { bags, indices } => {
+                let (bags, indices) = (*bags, *indices);
+                let usage = wgpu::BufferUsages::STORAGE;
+                let words = CountsWords { bags, indices };
+                let words = bytemuck::bytes_of(&words);
+                own = filled_buffer(self.kernels.device(), "qembed.counts", usage, words)?;
+                Range::whole("requested", &own)
+            }
+            Counts::Device(given) => {
                 let bytes = size_of::<CountsWords>() as u64;
                 Range::storage("counts", given, bytes, self.kernels.limits())?.renamed("requested")
             }
-            (_, Some(made)) => Range::whole("requested", made),
-            (Counts::Host { .. }, None) => return Err(missing("counts")),
         };
-        Ok(BoundLookup::of(vec![
-            self.dispatch(&args, &extent, counts)?,
-        ]))
+        let dispatch = self.dispatch(&args, &extent, counts)?;
+        Ok(BoundLookup::of(vec![dispatch]))
     }
 
     fn dispatch(
@@ -278,19 +279,14 @@ impl BatchedLookup {
                 indices: indices.into(),
             });
         }
-        let most = max_binding_bytes(self.kernels.limits());
         // At least one bag of every feature, so that what is bound does something.
-        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes: u64, least: u64| {
-            let binding = binding.as_ref().ok_or_else(|| missing(name))?;
-            let got_bytes = range_bytes(name, binding)?;
-            match got_bytes.min(most) / bytes {
-                held if held >= least => Ok(held),
-                _ => Err(Error::BufferTooSmall {
-                    argument: name,
-                    needed_bytes: bytes * least,
-                    got_bytes,
-                }),
-            }
+        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes, least| {
+            held(
+                name,
+                binding.as_ref(),
+                (bytes, least),
+                self.kernels.limits(),
+            )
         };
         let features = self.words.len() as u64;
         let index_bytes = self.kernel.index.bytes();
@@ -299,7 +295,7 @@ impl BatchedLookup {
             indices = indices.min(held("weights", &args.weights, 4, 1)?);
         }
         let offsets = held("offsets", &args.offsets, index_bytes, features + 1)?;
-        let bags = (offsets - 1) / features.max(1);
+        let bags = (offsets - 1) / features;
         let one_bag = self.output_bytes(1).div_ceil(4);
         let elements = 4 * held("output", &args.output, 4, one_bag)? / self.kernel.output.bytes();
         Ok(Extent {
@@ -313,20 +309,18 @@ impl BatchedLookup {
 /// What the kernel is told of a feature, but for what depends on the plan and the bags.
 fn feature_words(table: &ArenaTable, feature: &Feature, place: &Place) -> FeatureWords {
     let desc = table.desc;
-    let blocks = table
-        .blocks
-        .map_or((0, 0), |blocks| (blocks.count, blocks.first_word));
-    let remap = table
-        .remap
-        .map_or((0, 0), |remap| (remap.len, remap.first_word));
+    let blocks = table.blocks.map(|blocks| (blocks.count, blocks.first_word));
+    let (blocks, first_codebook) = blocks.unwrap_or_default();
+    let remap = table.remap.map(|remap| (remap.len, remap.first_word));
+    let (remap_len, first_remap) = remap.unwrap_or_default();
     FeatureWords {
         rows: desc.rows,
-        blocks: blocks.0,
-        id_bits: id_bits(blocks.0),
+        blocks,
+        id_bits: id_bits(blocks),
         first_word: table.first_word,
-        first_codebook: blocks.1,
-        first_remap: remap.1,
-        remap_len: remap.0,
+        first_codebook,
+        first_remap,
+        remap_len,
         output_first: place.first,
         output_stride: place.stride,
         ..FeatureWords::of(desc.format, desc.dim, feature.pooling)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::pipeline::{Cache, Pipeline};
 use super::scope::filled_buffer;
 use super::tuning::Tuning;
-use super::{Arena, Dequantize, Lookup, Quantize, Sort, Table};
+use super::{Dequantize, Lookup, Quantize, Sort};
 use crate::method::bin_errors;
 use crate::shader::{self, Variant};
 use crate::{Bits, Error, Format, LookupPlan, LookupSpec, Method, QuantizeSpec, Result};
@@ -190,29 +190,17 @@ impl Kernels {
         &self.inner.device
     }
 
-    /// Refuses a table of other kernels.
+    /// Refuses a table, or the tables of a batch, of other kernels.
     ///
     /// wgpu knows a buffer by its number in the instance that made it, so that the buffer of another
     /// instance may pass for one of this.
-    pub(crate) fn check_owner(&self, table: &Table) -> Result<()> {
-        if self.is(table.kernels()) {
+    pub(crate) fn check_owner(&self, argument: &'static str, owner: &Self) -> Result<()> {
+        if self.is(owner) {
             return Ok(());
         }
         Err(Error::Shape {
-            argument: "table",
-            needed: "a table made with these kernels or a clone of them".into(),
-            got: "one made with others".into(),
-        })
-    }
-
-    /// As [`Kernels::check_owner`], for the tables of a batch.
-    pub(crate) fn check_arena(&self, arena: &Arena) -> Result<()> {
-        if self.is(arena.kernels()) {
-            return Ok(());
-        }
-        Err(Error::Shape {
-            argument: "arena",
-            needed: "an arena made with these kernels or a clone of them".into(),
+            argument,
+            needed: "one made with these kernels or a clone of them".into(),
             got: "one made with others".into(),
         })
     }

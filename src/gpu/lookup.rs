@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::Table;
 use super::arguments::{
-    Dispatch, Range, Work, check_table, max_binding_bytes, missing, range_bytes, read_range,
-    status_range,
+    Dispatch, Range, Work, check_table, held, missing, read_range, status_range,
 };
 use super::chain::check_buffers;
 use super::collect::Collected;
@@ -349,18 +348,13 @@ impl Lookup {
 
     /// What the ranges hold where the counts come from the device: at least one row of output.
     fn capacity(&self, table: &Table, args: &LookupArgs<'_>) -> Result<Extent> {
-        let most = max_binding_bytes(self.kernels.limits());
-        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes: u64, least: u64| {
-            let binding = binding.as_ref().ok_or_else(|| missing(name))?;
-            let got_bytes = range_bytes(name, binding)?;
-            match got_bytes.min(most) / bytes {
-                held if held >= least => Ok(held),
-                _ => Err(Error::BufferTooSmall {
-                    argument: name,
-                    needed_bytes: bytes * least,
-                    got_bytes,
-                }),
-            }
+        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes, least| {
+            held(
+                name,
+                binding.as_ref(),
+                (bytes, least),
+                self.kernels.limits(),
+            )
         };
         let index_bytes = self.index.bytes();
         let mut indices = held("indices", &args.indices, index_bytes, 1)?;

@@ -44,7 +44,8 @@ pub struct BoundQuantize {
 }
 
 impl BoundQuantize {
-    /// Records one dispatch for every shard of the table that has such rows, none where there are no rows. Sets the pipeline and bind group 0.
+    /// Records one dispatch for every shard of the table that has such rows, none where there are no rows. Sets the
+    /// pipeline and bind group 0.
     ///
     /// # Cost
     /// Allocates, compiles, submits and waits for nothing; cannot fail.

@@ -73,7 +73,7 @@ pub(crate) fn buffer(
     bytes: u64,
     usage: wgpu::BufferUsages,
 ) -> Result<wgpu::Buffer> {
-    let size = bytes.next_multiple_of(4).max(4);
+    let size = bytes.checked_next_multiple_of(4).unwrap_or(bytes).max(4);
     let available = device.limits().max_buffer_size;
     if size > available {
         return Err(Error::Limit {

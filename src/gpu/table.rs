@@ -8,7 +8,7 @@ use super::kernels::Kernels;
 use super::scope::{buffer, checked, filled_buffer};
 use crate::format::{check_dim, codebook_words, id_bits, id_words};
 use crate::shader::{RowRangeUniform, TableUniform};
-use crate::{Bits, Error, Format, PackedTable, Result};
+use crate::{Error, Format, PackedTable, Result};
 
 /// Usages of the memory that these kernels allocate for tables.
 const OWN: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
@@ -84,6 +84,15 @@ pub struct BlocksBuffer<'a> {
 }
 
 impl TableDesc {
+    /// Shape of a table on the host.
+    pub fn of(table: &PackedTable) -> Self {
+        Self {
+            format: table.format(),
+            rows: table.rows(),
+            dim: table.dim(),
+        }
+    }
+
     /// Bytes of all rows.
     pub fn bytes(&self) -> u64 {
         u64::from(self.rows) * u64::from(self.format.row_bytes(self.dim))
@@ -94,10 +103,26 @@ impl TableDesc {
         rows.len() as u64 * u64::from(self.format.row_bytes(self.dim))
     }
 
-    /// Bytes of the codebooks of `blocks` blocks, and of the rows' block ids.
-    pub(super) fn blocks_bytes(&self, bits: Bits, blocks: u32) -> u64 {
-        let codebooks = u64::from(blocks) * u64::from(codebook_words(bits));
-        4 * (codebooks + id_words(self.rows, id_bits(blocks)) as u64)
+    /// Bytes of the codebooks of so many blocks, and of the rows' block ids; none in formats without.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where blocks are missing, or given to a format that has none.
+    pub(super) fn check_blocks(&self, blocks: Option<u32>) -> Result<u64> {
+        let format = self.format;
+        let needed = match (format, blocks) {
+            (Format::Blocks { bits }, Some(blocks @ 1..)) => {
+                let codebooks = u64::from(blocks) * u64::from(codebook_words(bits));
+                return Ok(4 * (codebooks + id_words(self.rows, id_bits(blocks)) as u64));
+            }
+            (Format::Blocks { .. }, _) => format!("at least one block for {format} rows"),
+            (_, None) => return Ok(0),
+            (_, Some(_)) => format!("None for {format} rows"),
+        };
+        Err(Error::Shape {
+            argument: "blocks",
+            needed,
+            got: blocks.map_or("None".into(), |blocks| format!("{blocks} blocks")),
+        })
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -237,7 +262,7 @@ impl Table {
         Some((blocks.count, words))
     }
 
-    pub(super) fn kernels(&self) -> &Kernels {
+    pub(crate) fn kernels(&self) -> &Kernels {
         &self.kernels
     }
 
@@ -338,22 +363,8 @@ fn blocks_range(
     given: Option<&BlocksBuffer<'_>>,
     limits: &wgpu::Limits,
 ) -> Result<Option<BlocksRange>> {
-    let (bits, blocks) = match (given, desc.format) {
-        (Some(blocks), Format::Blocks { bits }) if blocks.count > 0 => (bits, blocks),
-        (given, format) => {
-            let needed = match format {
-                Format::Blocks { .. } => format!("at least one block for {format} rows"),
-                _ if given.is_none() => return Ok(None),
-                _ => format!("None for {format} rows"),
-            };
-            return Err(Error::Shape {
-                argument: "blocks",
-                needed,
-                got: given.map_or("None".into(), |blocks| format!("{} blocks", blocks.count)),
-            });
-        }
-    };
-    let bytes = desc.blocks_bytes(bits, blocks.count);
+    let bytes = desc.check_blocks(given.map(|blocks| blocks.count))?;
+    let Some(blocks) = given else { return Ok(None) };
     check_binding_size("blocks", bytes, limits)?;
     Range::storage("blocks", &blocks.words, bytes, limits)?;
     Ok(Some(BlocksRange {
@@ -407,11 +418,7 @@ impl Kernels {
     /// Allocates the rows, codebooks and block ids where there are any, a uniform of 24 bytes and wgpu's
     /// staging copy. Submits and waits for nothing.
     pub fn upload(&self, queue: &wgpu::Queue, packed: &PackedTable) -> Result<Table> {
-        let desc = TableDesc {
-            format: packed.format(),
-            rows: packed.rows(),
-            dim: packed.dim(),
-        };
+        let desc = TableDesc::of(packed);
         let table = match packed.blocks() {
             None => self.allocate(desc)?,
             Some(blocks) => {

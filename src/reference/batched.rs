@@ -85,11 +85,8 @@ pub fn batched(args: BatchedArgs<'_>) -> Result<Batched> {
 
 fn check(args: &BatchedArgs<'_>) -> Result<usize> {
     let dims: Vec<_> = args.tables.iter().map(|table| table.rows.dim()).collect();
-    let weighting = match args.weights {
-        Some(_) => Weighting::Weighted,
-        None => Weighting::Unweighted,
-    };
-    Placed::new(&dims, args.features, None, (weighting, Output::F32))?;
+    let kind = (Weighting::of(args.weights), Output::F32);
+    Placed::new(&dims, args.features, None, kind)?;
     for (number, table) in args.tables.iter().enumerate() {
         if let Some(remap) = table.remap {
             check_remap(number, remap, table.rows.rows())?;

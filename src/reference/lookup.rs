@@ -184,11 +184,7 @@ fn larger(a: f32, b: f32) -> f32 {
 
 /// Checks lengths; gives the number of output rows.
 fn check(args: &LookupArgs<'_>) -> Result<usize> {
-    let weighting = match args.weights {
-        Some(_) => Weighting::Weighted,
-        None => Weighting::Unweighted,
-    };
-    check_weighting(args.pooling, weighting)?;
+    check_weighting(args.pooling, Weighting::of(args.weights))?;
     if let Some(weights) = args.weights
         && weights.len() != args.indices.len()
     {

@@ -82,9 +82,17 @@ pub struct FeatureWords {
     pub output_first: u32,
     /// From one bag's row to the next's, in elements.
     pub output_stride: u32,
-    /// Of no use.
-    pub pad: u32,
+    /// 1 where few tables have such rows: centroids, or floats of 32 bits.
+    pub is_rare: u32,
 }
+
+const AFFINE: u32 = 0;
+const SYMMETRIC: u32 = 1;
+const CODEBOOK: u32 = 2;
+const BLOCKS: u32 = 3;
+const FLOAT: u32 = 4;
+
+const MAX: u32 = 3;
 
 impl FeatureWords {
     /// What a format and a pooling say; the other words are 0.
@@ -100,11 +108,11 @@ impl FeatureWords {
             dim,
             row_words: format.row_words(dim),
             kind: match format {
-                Format::Affine { .. } => 0,
-                Format::Symmetric { .. } => 1,
-                Format::Codebook { .. } => 2,
-                Format::Blocks { .. } => 3,
-                Format::Float(_) => 4,
+                Format::Affine { .. } => AFFINE,
+                Format::Symmetric { .. } => SYMMETRIC,
+                Format::Codebook { .. } => CODEBOOK,
+                Format::Blocks { .. } => BLOCKS,
+                Format::Float(_) => FLOAT,
             },
             bits: format.width_bits(),
             header_words: format.header_words(),
@@ -113,10 +121,20 @@ impl FeatureWords {
                 Pooling::None => 0,
                 Pooling::Sum => 1,
                 Pooling::Mean => 2,
-                Pooling::Max => 3,
+                Pooling::Max => MAX,
+            },
+            is_rare: match format {
+                Format::Affine { .. } | Format::Symmetric { .. } => 0,
+                Format::Codebook { .. } | Format::Blocks { .. } => 1,
+                Format::Float(float) => (float == Float::F32).into(),
             },
             ..Self::default()
         }
+    }
+
+    /// Whether its rows are codes with a scale or a step.
+    const fn is_packed(&self) -> bool {
+        matches!(self.kind, AFFINE | SYMMETRIC)
     }
 }
 
@@ -144,12 +162,9 @@ impl BatchedPlan {
 
     /// Columns that a lane pools of a feature: what [`FeatureWords::tile`] has to be.
     pub const fn tile(self, feature: &FeatureWords) -> u32 {
-        let by_columns = matches!(
-            (feature.kind, feature.bits, feature.pooling),
-            (_, _, 3) | (2 | 3, _, _) | (4, 32, _)
-        );
+        let is_tiled = feature.is_rare == 0 && feature.pooling != MAX;
         match self {
-            Self::Tiles if !by_columns => 32,
+            Self::Tiles if is_tiled => 32,
             Self::Columns | Self::Tiles => 4,
         }
     }
@@ -163,57 +178,95 @@ impl BatchedPlan {
     }
 }
 
+/// What a feature of a batch may have.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Codes2,
+    Codes3,
+    Codes4,
+    Codes8,
+    Signed,
+    HeadersF16,
+    HeadersF32,
+    Centroids,
+    Floats16,
+    Floats32,
+    Maxima,
+    Remaps,
+}
+
+impl Part {
+    const ALL: [Self; 12] = [
+        Self::Codes2,
+        Self::Codes3,
+        Self::Codes4,
+        Self::Codes8,
+        Self::Signed,
+        Self::HeadersF16,
+        Self::HeadersF32,
+        Self::Centroids,
+        Self::Floats16,
+        Self::Floats32,
+        Self::Maxima,
+        Self::Remaps,
+    ];
+
+    /// The kernel's constant.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Codes2 => "CODES_2",
+            Self::Codes3 => "CODES_3",
+            Self::Codes4 => "CODES_4",
+            Self::Codes8 => "CODES_8",
+            Self::Signed => "SIGNED",
+            Self::HeadersF16 => "HEADERS_F16",
+            Self::HeadersF32 => "HEADERS_F32",
+            Self::Centroids => "CENTROIDS",
+            Self::Floats16 => "FLOATS_16",
+            Self::Floats32 => "FLOATS_32",
+            Self::Maxima => "MAXIMA",
+            Self::Remaps => "REMAPS",
+        }
+    }
+
+    const fn is_of(self, feature: &FeatureWords) -> bool {
+        let is_packed = feature.is_packed();
+        match self {
+            Self::Codes2 => is_packed && feature.bits == 2,
+            Self::Codes3 => is_packed && feature.bits == 3,
+            Self::Codes4 => is_packed && feature.bits == 4,
+            Self::Codes8 => is_packed && feature.bits == 8,
+            Self::Signed => feature.kind == SYMMETRIC,
+            Self::HeadersF16 => is_packed && feature.is_half == 1,
+            Self::HeadersF32 => is_packed && feature.is_half == 0,
+            Self::Centroids => matches!(feature.kind, CODEBOOK | BLOCKS),
+            Self::Floats16 => feature.kind == FLOAT && feature.bits == 16,
+            Self::Floats32 => feature.kind == FLOAT && feature.bits == 32,
+            Self::Maxima => feature.pooling == MAX,
+            Self::Remaps => feature.remap_len > 0,
+        }
+    }
+}
+
 /// What some feature of a batch has; a kernel for batches that have less is smaller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts(u32);
 
 impl Parts {
-    /// The constants of the kernel, one for each part.
-    const NAMES: [&'static str; 12] = [
-        "CODES_2",
-        "CODES_3",
-        "CODES_4",
-        "CODES_8",
-        "SIGNED",
-        "HEADERS_F16",
-        "HEADERS_F32",
-        "CENTROIDS",
-        "FLOATS_16",
-        "FLOATS_32",
-        "MAXIMA",
-        "REMAPS",
-    ];
-
     /// All of it.
-    pub const ALL: Self = Self((1 << Self::NAMES.len()) - 1);
+    pub const ALL: Self = Self((1 << Part::ALL.len()) - 1);
 
     /// What a feature adds.
-    pub fn with(self, words: &FeatureWords) -> Self {
-        let read = match (words.kind, words.bits) {
-            (0 | 1, 2) => "CODES_2",
-            (0 | 1, 3) => "CODES_3",
-            (0 | 1, 4) => "CODES_4",
-            (0 | 1, _) => "CODES_8",
-            (4, 16) => "FLOATS_16",
-            (4, _) => "FLOATS_32",
-            (_, _) => "CENTROIDS",
-        };
-        let has = |name| match name {
-            "SIGNED" => words.kind == 1,
-            "HEADERS_F16" => words.kind < 2 && words.is_half == 1,
-            "HEADERS_F32" => words.kind < 2 && words.is_half == 0,
-            "MAXIMA" => words.pooling == 3,
-            "REMAPS" => words.remap_len > 0,
-            name => name == read,
-        };
-        let bits = Self::NAMES.iter().enumerate();
-        let bits = bits.map(|(bit, name)| u32::from(has(*name)) << bit);
-        Self(self.0 | bits.sum::<u32>())
+    pub fn with(self, feature: &FeatureWords) -> Self {
+        let has = Part::ALL.into_iter().filter(|part| part.is_of(feature));
+        Self(has.fold(self.0, |parts, part| parts | 1 << part as u32))
     }
 
     fn constants(self) -> impl Iterator<Item = (&'static str, f64)> {
-        let names = Self::NAMES.into_iter().enumerate();
-        names.map(move |(bit, name)| (name, flag(self.0 >> bit & 1 == 1)))
+        let has = move |part: Part| self.0 >> part as u32 & 1 == 1;
+        Part::ALL
+            .into_iter()
+            .map(move |part| (part.name(), flag(has(part))))
     }
 }
 
@@ -232,6 +285,22 @@ pub struct BatchedKernel {
     pub parts: Parts,
 }
 
+/// The name of a batched lookup everywhere, which leaves its parts out: `batched.unweighted.f32+tiles`; without the plan
+/// where that is the kernels' own choice.
+pub fn batched_label(
+    (weighting, output): (Weighting, Output),
+    plan: Option<BatchedPlan>,
+    index: IndexType,
+) -> String {
+    format!(
+        "batched.{}.{}{}{}",
+        weighting.name(),
+        output.name(),
+        plan.map_or("", BatchedPlan::suffix),
+        index.suffix()
+    )
+}
+
 /// The kernel of a batch.
 pub fn batched(kernel: &BatchedKernel) -> Variant {
     let mut constants = vec![
@@ -242,12 +311,10 @@ pub fn batched(kernel: &BatchedKernel) -> Variant {
     ];
     constants.extend(kernel.parts.constants());
     Variant {
-        label: format!(
-            "batched.{}.{}{}{}",
-            kernel.weighting.name(),
-            kernel.output.name(),
-            kernel.plan.suffix(),
-            kernel.index.suffix()
+        label: batched_label(
+            (kernel.weighting, kernel.output),
+            Some(kernel.plan),
+            kernel.index,
         ),
         source: match kernel.plan {
             BatchedPlan::Columns => COLUMNS,

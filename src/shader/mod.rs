@@ -19,7 +19,9 @@ mod sort;
 mod update;
 mod variants;
 
-pub use batched::{BatchedKernel, BatchedPlan, BatchedUniform, FeatureWords, Parts, batched};
+pub use batched::{
+    BatchedKernel, BatchedPlan, BatchedUniform, FeatureWords, Parts, batched, batched_label,
+};
 pub use collect::{COLLECT_LANE_WORDS, collect, collect_lanes_per_row, collected};
 pub use quantize::{quantize, quantize_rows_per_group};
 pub use sort::{

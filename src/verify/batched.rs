@@ -8,7 +8,7 @@ use super::compare::{self, Outcome};
 use super::{Case, Engine, Lookup};
 use crate::batched::Placed;
 use crate::reference::{self, BatchedArgs};
-use crate::shader::BatchedPlan;
+use crate::shader::{BatchedPlan, batched_label};
 use crate::{BatchedTable, IndexType, Output, Place, Result, Weighting};
 
 /// Which batched lookup is under test.
@@ -52,49 +52,39 @@ impl BatchedVariant {
     }
 
     fn label(&self) -> String {
-        format!(
-            "batched.{}.{}{}{}",
-            self.weighting.name(),
-            self.output.name(),
-            self.plan.map_or("", BatchedPlan::suffix),
-            self.index.suffix()
-        )
+        batched_label((self.weighting, self.output), self.plan, self.index)
     }
 }
 
-/// Every case of an engine.
-fn cases<E: Engine>() -> impl Iterator<Item = (BatchedShape, BatchedVariant)> {
-    batched_shapes().into_iter().flat_map(|shape| {
-        let fits = shape.clone();
-        BatchedVariant::all::<E>()
-            .filter(move |variant| fits.is_worth(variant))
-            .map(move |variant| (shape.clone(), variant))
-    })
-}
-
-fn selected(variant: &BatchedVariant, shape: &BatchedShape, filter: &str) -> bool {
-    format!("{}/{}", variant.label(), shape.name).contains(filter)
+/// A shape's number, the shape, and a variant: every case of an engine whose name contains `filter`.
+fn cases<E: Engine>(filter: &str) -> Vec<(u64, BatchedShape, BatchedVariant)> {
+    let mut cases = vec![];
+    for (number, shape) in (0..).zip(batched_shapes()) {
+        let worth = BatchedVariant::all::<E>().filter(|variant| shape.is_worth(variant));
+        for variant in worth {
+            if format!("{}/{}", variant.label(), shape.name).contains(filter) {
+                cases.push((number, shape.clone(), variant));
+            }
+        }
+    }
+    cases
 }
 
 /// Number of cases whose name contains `filter`.
 pub(super) fn count<E: Engine>(filter: &str) -> usize {
-    let chosen = cases::<E>().filter(|(shape, variant)| selected(variant, shape, filter));
-    chosen.count()
+    cases::<E>(filter).len()
 }
 
 /// Runs every case whose name contains `filter`.
 pub(super) fn run<E: Engine>(engine: &E, filter: &str, done: &mut impl FnMut(Case)) -> Result<()> {
-    for (number, shape) in batched_shapes().into_iter().enumerate() {
-        let variants = BatchedVariant::all::<E>().filter(|variant| shape.is_worth(variant));
-        for variant in variants.filter(|variant| selected(variant, &shape, filter)) {
-            let data = batched_data(&shape, variant.weighting, number as u64)?;
-            let got = engine.batched(&variant, &data)?;
-            done(Case {
-                label: variant.label(),
-                shape: shape.name.into(),
-                outcome: check(&variant, &data, &got)?,
-            });
-        }
+    for (number, shape, variant) in cases::<E>(filter) {
+        let data = batched_data(&shape, variant.weighting, number)?;
+        let got = engine.batched(&variant, &data)?;
+        done(Case {
+            label: variant.label(),
+            shape: shape.name.into(),
+            outcome: check(&variant, &data, &got)?,
+        });
     }
     Ok(())
 }
@@ -155,35 +145,8 @@ impl BatchedData {
         }
     }
 
-    /// An output of the reference's values, rounded once.
-    ///
-    /// # Errors
-    /// None for data of [`batched_data`].
-    pub fn placed_values(
-        &self,
-        variant: &BatchedVariant,
-        expected: &reference::Batched,
-    ) -> Result<Vec<f32>> {
-        let placed = self.placed(variant)?;
-        let mut values = vec![0.0; placed.elements(self.bags.into()) as usize];
-        for (number, pooled) in expected.features.iter().enumerate() {
-            let (place, dim) = (placed.places[number], placed.dims[number] as usize);
-            for (bag, row) in pooled.output.chunks_exact(dim).enumerate() {
-                let first = place.first as usize + bag * place.stride as usize;
-                let round = |x: &f64| match variant.output {
-                    Output::F32 => *x as f32,
-                    Output::F16 => half::f16::from_f32(*x as f32).to_f32(),
-                };
-                for (value, x) in values[first..first + dim].iter_mut().zip(row) {
-                    *value = round(x);
-                }
-            }
-        }
-        Ok(values)
-    }
-
     /// Where the features' rows go.
-    pub(super) fn placed(&self, variant: &BatchedVariant) -> Result<Placed> {
+    fn placed(&self, variant: &BatchedVariant) -> Result<Placed> {
         let dims: Vec<_> = self.tables.iter().map(|(table, _)| table.dim()).collect();
         let kind = (variant.weighting, variant.output);
         Placed::new(&dims, &self.features, self.places.as_deref(), kind)

@@ -8,11 +8,11 @@ use super::Batch;
 use super::level::Level;
 use super::output::{LookupOutput, RowShape};
 use super::split::{Part, Work};
-use crate::batched::{Placed, check_ends, check_lengths, refuse, refuse_entry};
+use crate::batched::{Placed, refuse, refuse_entry};
 use crate::request::{Looked, Values};
 use crate::{
     BatchedRequest, BatchedTable, Error, Feature, LookupStatus, OutOfRange, Output, PRUNED, Place,
-    Result,
+    Result, Weighting,
 };
 
 /// Indices that are translated at once through a remap: enough for several tasks, few for a stack.
@@ -27,6 +27,15 @@ struct Translated {
     offsets: [u32; TRANSLATED_BAGS + 1],
 }
 
+impl Default for Translated {
+    fn default() -> Self {
+        Self {
+            rows: [0; TRANSLATED],
+            offsets: [0; TRANSLATED_BAGS + 1],
+        }
+    }
+}
+
 /// Any batched lookup: [`batched_into`] memory that it allocates, zeros where no feature has its place.
 ///
 /// # Errors
@@ -35,17 +44,17 @@ struct Translated {
 /// # Cost
 /// Allocates the result; blocks on all cores.
 pub fn batched(tables: &[BatchedTable<'_>], request: BatchedRequest<'_>) -> Result<Looked> {
-    let (placed, bags) = check(tables, &request)?;
-    let len = placed.elements(bags as u64);
+    let batch = Checked::new(tables, &request)?;
+    let len = batch.elements();
     let (values, status) = match request.output {
         Output::F32 => {
             let mut values = zeros(len, 0.0)?;
-            let status = batched_into(tables, request, LookupOutput::F32(&mut values))?;
+            let status = batch.run(LookupOutput::F32(&mut values))?;
             (Values::F32(values), status)
         }
         Output::F16 => {
             let mut values = zeros(len, f16::ZERO)?;
-            let status = batched_into(tables, request, LookupOutput::F16(&mut values))?;
+            let status = batch.run(LookupOutput::F16(&mut values))?;
             (Values::F16(values), status)
         }
     };
@@ -60,13 +69,14 @@ pub fn batched(tables: &[BatchedTable<'_>], request: BatchedRequest<'_>) -> Resu
 /// # Errors
 /// [`Error::Shape`] where a feature names a table that is not there, where `offsets` does not have the same number of
 /// bags for every feature, for places that do not fit, and where `output` has another type than the request or fewer
-/// elements than the places need; [`Error::Remap`] for an entry that is no row, where an index asks for it and it is not
-/// to be skipped; [`Error::Unsupported`] for a gather and a weighted max;
-/// [`Error::IndexOutOfRange`] and [`Error::Offsets`] unless they are to be skipped.
+/// elements than the places need; [`Error::Unsupported`] for a gather and a weighted max; unless they are to be skipped
+/// [`Error::IndexOutOfRange`], [`Error::Offsets`], and [`Error::Remap`] for an entry that is no row and that an index
+/// asks for.
 ///
 /// # Cost
-/// Allocates a few words for every feature, and for a bag of more than 16384 indices
-/// whose table has a remap, as many; blocks on all cores.
+/// Allocates a word for every table and three for every feature, and for a bag of more than 16384 indices whose table has
+/// a remap, as many. A feature is looked up on all cores, one after the other; through a remap its indices are read by
+/// the caller's thread first.
 ///
 /// # Examples
 /// ```
@@ -103,41 +113,18 @@ pub fn batched(tables: &[BatchedTable<'_>], request: BatchedRequest<'_>) -> Resu
 pub fn batched_into(
     tables: &[BatchedTable<'_>],
     request: BatchedRequest<'_>,
-    mut output: LookupOutput<'_>,
+    output: LookupOutput<'_>,
 ) -> Result<LookupStatus> {
-    let (placed, bags) = check(tables, &request)?;
+    let batch = Checked::new(tables, &request)?;
     output.check_type(request.output)?;
-    if (output.len() as u64) < placed.elements(bags as u64) {
+    if (output.len() as u64) < batch.elements() {
         return Err(Error::Shape {
             argument: "output",
-            needed: format!("{} values", placed.elements(bags as u64)),
+            needed: format!("{} values", batch.elements()),
             got: output.len().to_string(),
         });
     }
-    let mut status = LookupStatus::CLEAR;
-    if bags == 0 {
-        return Ok(status);
-    }
-    let mut room = Translated {
-        rows: [0; TRANSLATED],
-        offsets: [0; TRANSLATED_BAGS + 1],
-    };
-    for (number, feature) in request.features.iter().enumerate() {
-        let first_bag = number * bags;
-        let one = One {
-            table: tables[feature.table],
-            feature,
-            request: &request,
-            offsets: &request.offsets[first_bag..=first_bag + bags],
-            place: placed.places[number],
-        };
-        status = status.and(one.run(first_bag, &mut output, &mut room));
-    }
-    if request.out_of_range == OutOfRange::Error {
-        refuse_entry(&status, &request, tables)?;
-        refuse(&status, &request, |table| known(&tables[table]))?;
-    }
-    Ok(status)
+    batch.run(output)
 }
 
 /// So many zeros; places may be far apart.
@@ -160,17 +147,57 @@ fn known(table: &BatchedTable<'_>) -> u32 {
     entries.unwrap_or(table.rows.rows())
 }
 
-/// Checks everything but the output; gives the places and the bags of a feature.
-fn check(tables: &[BatchedTable<'_>], request: &BatchedRequest<'_>) -> Result<(Placed, usize)> {
-    let dims: Vec<_> = tables.iter().map(|table| table.rows.dim()).collect();
-    let kind = (request.weighting(), request.output);
-    let placed = Placed::new(&dims, request.features, request.places, kind)?;
-    let (indices, offsets) = (request.indices.len(), request.offsets);
-    let bags = check_lengths(request.features.len(), indices, offsets, request.weights)?;
-    if request.out_of_range == OutOfRange::Error {
-        check_ends(request)?;
+/// A batch whose every argument but the output was checked.
+struct Checked<'a> {
+    tables: &'a [BatchedTable<'a>],
+    request: &'a BatchedRequest<'a>,
+    placed: Placed,
+    /// Of a feature.
+    bags: usize,
+}
+
+impl<'a> Checked<'a> {
+    fn new(tables: &'a [BatchedTable<'a>], request: &'a BatchedRequest<'a>) -> Result<Self> {
+        let dims: Vec<_> = tables.iter().map(|table| table.rows.dim()).collect();
+        let kind = (Weighting::of(request.weights), request.output);
+        let placed = Placed::new(&dims, request.features, request.places, kind)?;
+        Ok(Self {
+            tables,
+            request,
+            placed,
+            bags: request.check()?,
+        })
     }
-    Ok((placed, bags))
+
+    /// Of the output.
+    fn elements(&self) -> u64 {
+        self.placed.elements(self.bags as u64)
+    }
+
+    /// To an output of the request's type that has the elements.
+    fn run(&self, mut output: LookupOutput<'_>) -> Result<LookupStatus> {
+        let mut status = LookupStatus::CLEAR;
+        if self.bags == 0 {
+            return Ok(status);
+        }
+        let mut room = None;
+        for (number, feature) in self.request.features.iter().enumerate() {
+            let first_bag = number * self.bags;
+            let one = One {
+                table: self.tables[feature.table],
+                feature,
+                request: self.request,
+                offsets: &self.request.offsets[first_bag..=first_bag + self.bags],
+                place: self.placed.places[number],
+            };
+            status = status.and(one.run(first_bag, &mut output, &mut room));
+        }
+        if self.request.out_of_range == OutOfRange::Error {
+            refuse_entry(&status, self.request, self.tables)?;
+            refuse(&status, self.request, |table| known(&self.tables[table]))?;
+        }
+        Ok(status)
+    }
 }
 
 /// One feature of a batch.
@@ -204,10 +231,12 @@ impl One<'_> {
         &self,
         first_bag: usize,
         output: &mut LookupOutput<'_>,
-        room: &mut Translated,
+        room: &mut Option<Translated>,
     ) -> LookupStatus {
         let mut status = match self.table.remap {
-            Some(remap) => self.translated(remap, output, room),
+            Some(remap) => {
+                self.translated(remap, output, room.get_or_insert_with(Translated::default))
+            }
             None => {
                 let bags = Bags {
                     indices: self.request.indices,

@@ -145,7 +145,7 @@ pub fn lookup_at(
     };
     let status = part.run();
     if request.out_of_range == OutOfRange::Error {
-        refuse(&status, &request, table.rows())?;
+        refuse(&status, (request.indices, offsets), |_| table.rows())?;
     }
     Ok(status)
 }

@@ -57,11 +57,7 @@ impl Engine for GpuEngine<'_> {
         };
         let shared = packed.blocks().map(|blocks| arena.push(blocks.words()));
         let buffer = self.upload_arena(&arena)?;
-        let desc = TableDesc {
-            format: packed.format(),
-            rows: packed.rows(),
-            dim: packed.dim(),
-        };
+        let desc = TableDesc::of(packed);
         let rows = rows
             .of(&buffer)
             .unwrap_or(buffer.as_entire_buffer_binding());

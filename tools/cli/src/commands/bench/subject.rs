@@ -2,8 +2,8 @@
 
 use qembed::training::{Optimizer, Parameters, UpdateSpec};
 use qembed::{
-    Bits, Float, Format, LookupPlan, LookupSpec, Method, Output, Params, Pooling, QuantizeSpec,
-    Weighting, shader,
+    Bits, Float, Format, IndexType, LookupPlan, LookupSpec, Method, Output, Params, Pooling,
+    QuantizeSpec, Weighting, shader,
 };
 
 /// What is measured.
@@ -142,7 +142,10 @@ impl Subject {
             Self::Lookup(spec, plan) => {
                 format!("{}{}", spec.label(), plan.map_or("", LookupPlan::suffix))
             }
-            Self::Batched(Dispatches::One) => "batched.unweighted.f32".into(),
+            Self::Batched(Dispatches::One) => {
+                let kind = (Weighting::Unweighted, Output::F32);
+                shader::batched_label(kind, None, IndexType::U32)
+            }
             Self::Batched(Dispatches::Many) => "baseline.batched".into(),
             Self::Dequantize(format) => shader::dequantize(*format).label,
             Self::Quantize(format, method) => {
@@ -272,8 +275,6 @@ fn is_usual_update(spec: &UpdateSpec) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use qembed::IndexType;
-
     use super::*;
 
     #[test]
