@@ -12,6 +12,7 @@ use qembed::shader::BatchedPlan;
 use qembed::verify::batched::{self, BatchedData, BatchedVariant};
 use qembed::verify::shapes::Random;
 use qembed::verify::{Lookup, compare};
+use qembed::wgpu::Buffer;
 use qembed::{
     BatchedRequest, BatchedTable, Error, Feature, Float, Format, IndexType, Looked, LookupRequest,
     LookupSpec, LookupStatus, Method, OutOfRange, Output, PRUNED, PackedTable, Place, Pooling,
@@ -379,6 +380,36 @@ fn batch(name: &str, weighting: Weighting) -> BatchedData {
     batched::batched_data(shape, weighting, number as u64).unwrap()
 }
 
+/// What the lookups of a batch share, whether one has all features or each has one.
+struct Shared {
+    indices: Buffer,
+    weights: Option<Buffer>,
+    counts: (u32, u32),
+}
+
+impl Shared {
+    fn new(bench: &Bench<'_>, data: &BatchedData, weighting: Weighting) -> Self {
+        let weighted = weighting == Weighting::Weighted;
+        Self {
+            indices: bench.buffer(&data.indices),
+            weights: weighted.then(|| bench.buffer(bytemuck::cast_slice(&data.weights))),
+            counts: (data.bags, data.indices.len() as u32),
+        }
+    }
+
+    fn args<'a>(&'a self, offsets: &'a Buffer, output: &'a Buffer) -> LookupArgs<'a> {
+        let (bags, indices) = self.counts;
+        LookupArgs {
+            counts: Counts::Host { bags, indices },
+            indices: Some(self.indices.as_entire_buffer_binding()),
+            offsets: Some(offsets.as_entire_buffer_binding()),
+            weights: self.weights.as_ref().map(Buffer::as_entire_buffer_binding),
+            output: Some(output.as_entire_buffer_binding()),
+            status: None,
+        }
+    }
+}
+
 /// One bound lookup for each feature and one for the whole batch, recorded in one pass.
 struct Both {
     single: Vec<Vec<u32>>,
@@ -388,9 +419,7 @@ struct Both {
 fn both(session: &Session, data: &BatchedData, weighting: Weighting, plan: BatchedPlan) -> Both {
     let bench = Bench { session };
     let kernels = session.kernels();
-    let indices = bench.buffer(&data.indices);
-    let weights = bench.buffer(bytemuck::cast_slice(&data.weights));
-    let count = data.indices.len() as u32;
+    let shared = Shared::new(&bench, data, weighting);
     let mut bound = vec![];
     let mut outputs = vec![];
     let mut kept = vec![];
@@ -407,17 +436,7 @@ fn both(session: &Session, data: &BatchedData, weighting: Weighting, plan: Batch
         let offsets = bench.buffer(&data.offsets[first..=first + data.bags as usize]);
         let output = bench.buffer(&vec![0xdead_beef; (data.bags * packed.dim()) as usize]);
         let lookup = kernels.lookup(spec).unwrap();
-        let args = LookupArgs {
-            counts: Counts::Host {
-                bags: data.bags,
-                indices: count,
-            },
-            indices: Some(indices.as_entire_buffer_binding()),
-            offsets: Some(offsets.as_entire_buffer_binding()),
-            weights: (weighting == Weighting::Weighted).then(|| weights.as_entire_buffer_binding()),
-            output: Some(output.as_entire_buffer_binding()),
-            status: None,
-        };
+        let args = shared.args(&offsets, &output);
         bound.push(lookup.bind(&table, args).unwrap());
         outputs.push(output);
         kept.push((table, offsets));
@@ -433,17 +452,7 @@ fn both(session: &Session, data: &BatchedData, weighting: Weighting, plan: Batch
     let kernel = kernels.batched_by(&arena, spec, plan).unwrap();
     let offsets = bench.buffer(&data.offsets);
     let output = bench.buffer(&vec![0; kernel.output_elements(data.bags) as usize]);
-    let args = LookupArgs {
-        counts: Counts::Host {
-            bags: data.bags,
-            indices: count,
-        },
-        indices: Some(indices.as_entire_buffer_binding()),
-        offsets: Some(offsets.as_entire_buffer_binding()),
-        weights: (weighting == Weighting::Weighted).then(|| weights.as_entire_buffer_binding()),
-        output: Some(output.as_entire_buffer_binding()),
-        status: None,
-    };
+    let args = shared.args(&offsets, &output);
     bound.push(kernel.bind(args).unwrap());
     bench.submit(|pass| bound.iter().for_each(|bound| bound.record(pass)));
     Both {

@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use common::{PYTORCH_BITS, gpu, oracles, symmetric, table};
-use qembed::verify::{self, CpuEngine, GpuEngine, compare};
+use qembed::verify::{self, CpuEngine, Engine, GpuEngine, compare};
 use qembed::{
     Bits, Error, Format, LookupRequest, LookupStatus, OutOfRange, Output, PackedTable, Params,
-    Pooling, cpu, reference,
+    Pooling, Session, cpu, reference,
 };
 
 const Q4: Format = Format::affine(Bits::B4);
@@ -295,25 +298,63 @@ fn nan_wins_in_max_and_propagates_in_sums() {
     }
 }
 
+/// Parts of the case table, by what the names in each contain; the longest first.
+const PARTS: [&str; 10] = [
+    "lookup.q",
+    "lookup.b",
+    "lookup.s",
+    "lookup.c",
+    "quantize.",
+    "lookup.f",
+    "batched.",
+    "update.",
+    "learn.",
+    "weigh.",
+];
+
+/// Takes one part after another until there is none; the number of cases, which all passed.
+fn pass<E: Engine>(engine: &E, next: &AtomicUsize) -> usize {
+    let mut cases = 0;
+    while let Some(part) = PARTS.get(next.fetch_add(1, Ordering::Relaxed)) {
+        verify::run(engine, part, |case| {
+            assert_eq!(case.outcome.failure, None, "{}/{}", case.label, case.shape);
+            cases += 1;
+        })
+        .unwrap();
+    }
+    cases
+}
+
+/// Lets several threads take parts, so that every core compiles kernels.
+fn on_threads(work: impl Fn(&AtomicUsize) -> usize + Sync) -> usize {
+    let next = AtomicUsize::new(0);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers = (0..threads.min(PARTS.len())).map(|_| scope.spawn(|| work(&next)));
+        let workers: Vec<_> = workers.collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
+    })
+}
+
 #[test]
 fn every_case_on_the_gpu() {
     let Some(session) = gpu() else { return };
-    let mut cases = 0;
-    verify::run(&GpuEngine::new(session), "", |case| {
-        assert_eq!(case.outcome.failure, None, "{}/{}", case.label, case.shape);
-        cases += 1;
-    })
-    .unwrap();
+    let cases = on_threads(|next| {
+        // A device of its own: drivers compile the kernels of one on one thread.
+        let session = Session::new().unwrap();
+        pass(&GpuEngine::new(&session), next)
+    });
     assert_eq!(cases, verify::count::<GpuEngine<'_>>(""));
     println!("{cases} cases on {}", session.adapter().name);
 }
 
 #[test]
 fn every_case_on_the_cpu() {
-    verify::run(&CpuEngine, "", |case| {
-        assert_eq!(case.outcome.failure, None, "{}/{}", case.label, case.shape);
-    })
-    .unwrap();
+    let cases = on_threads(|next| pass(&CpuEngine, next));
+    assert_eq!(cases, verify::count::<CpuEngine>(""));
 }
 
 #[test]
