@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 # No __pycache__ beside the scripts.
 sys.dont_write_bytecode = True
-from lookup import cpu_model, load
+from shared import Program, built, cpu_model, load, positive
 
 SEED = 1
 # Longer bags than any here whose sums still are exact in float32: 15 * 127 * 8192 < 2^24.
@@ -31,11 +30,6 @@ GRAPHS = [
 
 
 def arguments():
-    def positive(text):
-        if int(text) < 1:
-            raise ValueError
-        return int(text)
-
     def even(text):
         if positive(text) % 2:
             raise ValueError
@@ -60,9 +54,9 @@ def arguments():
     )
     parser.add_argument("--repeat", type=positive, default=5, help="how often each is timed (default: 5)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="a file to write the figures to")
-    built = Path(__file__).resolve().parents[2] / "target/release/examples/lookup_gpu"
+    program = built("examples/lookup_gpu")
     parser.add_argument(
-        "--qembed", default=built, help="the program (default: target/release/examples/lookup_gpu)"
+        "--qembed", default=program, help="the program (default: target/release/examples/lookup_gpu)"
     )
     return parser.parse_args()
 
@@ -222,43 +216,20 @@ class OnnxRuntime:
 
 
 class Qembed:
-    """The same rows in a process of its own, which answers every line that it is given."""
+    """The same rows in a program of its own."""
 
     def __init__(self, args, batch, folder):
         self.batch, self.folder = batch, folder
         batch.rows().tofile(folder / "rows.u8")
         batch.indices.astype(np.uint32).tofile(folder / "indices.u32")
         command = [args.qembed, folder / "rows.u8", 4, args.dim, folder / "indices.u32", args.bags]
-        try:
-            self.process = subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                bufsize=1,
-            )
-        except OSError as error:
-            sys.exit(f"{args.qembed}: {error.strerror}")
-
-    def ask(self, line):
-        try:
-            self.process.stdin.write(line + "\n")
-        except BrokenPipeError:
-            pass
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit(f"qembed's program ended early: exit {self.process.wait()}")
-        return answer.strip()
+        self.program = Program(command)
 
     def seconds(self, what):
-        taken = float(self.ask(what))
-        self.ask(f"answer {self.folder / 'sums.f32'}")
+        taken = float(self.program.ask(what))
+        self.program.ask(f"answer {self.folder / 'sums.f32'}")
         self.batch.check(f"qembed, {what}", np.fromfile(self.folder / "sums.f32", np.float32))
         return taken
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def summary(seconds):
@@ -291,13 +262,13 @@ def main(args, folder):
     lookups = args.bags * args.bag_length
     batch = Batch(args)
     ours = Qembed(args, batch, folder)
-    adapter = ours.ask("adapter")
+    adapter = ours.program.ask("adapter")
     theirs = [OnnxRuntime(batch, *graph, args.repeat, folder) for graph in GRAPHS]
     used = drivers(os.getpid())
-    if used != drivers(ours.process.pid):
-        sys.exit(f"not on one adapter: ONNX Runtime loaded {used}, qembed {drivers(ours.process.pid)}")
+    if used != drivers(ours.program.process.pid):
+        sys.exit(f"not on one adapter: ONNX Runtime loaded {used}, qembed {drivers(ours.program.process.pid)}")
     ways, seconds = measure(args, ours, theirs)
-    ours.close()
+    ours.program.close()
     about = {
         "onnxruntime_version": onnxruntime.__version__,
         "adapter": adapter,

@@ -5,14 +5,15 @@ tools/peers/lookup runs it; README.md says what is compared.
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+# No __pycache__ beside the scripts.
+sys.dont_write_bytecode = True
+from shared import Program, built, cores, cpu_model, load, positive
 
 BAGS, BAG_LENGTH, SEED = 4096, 32, 1
 LOOKUPS = BAGS * BAG_LENGTH
@@ -30,11 +31,6 @@ NAMES = {8: "byte", 4: "4bit", 2: "2bit"}
 
 
 def arguments():
-    def positive(text):
-        if int(text) < 1:
-            raise ValueError
-        return int(text)
-
     parser = argparse.ArgumentParser(prog="tools/peers/lookup", description=__doc__.splitlines()[0])
     parser.add_argument("--repeat", type=positive, default=15, help="turns of each (default: 15)")
     parser.add_argument("--calls", type=positive, default=5, help="calls that a turn times (default: 5)")
@@ -43,30 +39,11 @@ def arguments():
     )
     parser.add_argument("--rows", type=positive, help="tables of so many rows alone (default: 200000, 1000000, 4000000)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="a file to write the figures to")
-    built = Path(__file__).resolve().parents[2] / "target/release/examples/lookup_batches"
+    program = built("examples/lookup_batches")
     parser.add_argument(
-        "--qembed", default=built, help="the program (default: target/release/examples/lookup_batches)"
+        "--qembed", default=program, help="the program (default: target/release/examples/lookup_batches)"
     )
     return parser.parse_args()
-
-
-def cores():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def cpu_model():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def load():
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
 class Table:
@@ -124,7 +101,7 @@ class Torch:
 
 
 class Qembed:
-    """The same rows in a process of its own, which answers every line that it is given."""
+    """The same rows in a program of its own."""
 
     def __init__(self, args, threads, table, folder):
         self.folder = folder
@@ -132,38 +109,14 @@ class Qembed:
         table.indices.tofile(folder / "indices.u32")
         files = folder / "rows.u8", folder / "indices.u32"
         command = [args.qembed, files[0], table.bits, table.dim, files[1], BAGS, BAG_LENGTH]
-        try:
-            self.process = subprocess.Popen(
-                [str(part) for part in command],
-                env={**os.environ, "RAYON_NUM_THREADS": str(threads)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                bufsize=1,
-            )
-        except OSError as error:
-            sys.exit(f"{args.qembed}: {error.strerror}")
-
-    def ask(self, line):
-        try:
-            self.process.stdin.write(line + "\n")
-        except BrokenPipeError:
-            pass
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit(f"qembed's program ended early: exit {self.process.wait()}")
-        return answer
+        self.program = Program(command, threads)
 
     def seconds(self, what, count):
-        return [float(text) for text in self.ask(f"{what} {count}").split()]
+        return [float(text) for text in self.program.ask(f"{what} {count}").split()]
 
     def answer(self, dim):
-        self.ask(f"answer {self.folder / 'sums.f32'}")
+        self.program.ask(f"answer {self.folder / 'sums.f32'}")
         return np.fromfile(self.folder / "sums.f32", np.float32).reshape(BAGS, dim)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def same(what, expected, got, largest):
@@ -190,7 +143,7 @@ def compare(args, threads, table, folder):
             seconds[side] += run()
     largest = table.values.abs().max().item()
     sums = ours.answer(table.dim)
-    ours.close()
+    ours.program.close()
     same("PyTorch's packed rows", theirs.packed(theirs.batches[0]).numpy(), sums, largest)
     same("PyTorch's float32 rows", theirs.floats(theirs.batches[0]).numpy(), sums, largest)
     result = {"rows": table.rows, "dim": table.dim, "bits": table.bits, "threads": threads, "load": load()}

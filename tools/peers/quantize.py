@@ -6,7 +6,6 @@ tools/peers/quantize runs it; README.md says what is compared.
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -14,6 +13,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+# No __pycache__ beside the scripts.
+sys.dont_write_bytecode = True
+from shared import built, cores, cpu_model, positive
 
 # The table of all-MiniLM-L6-v2, which people quantize, is this large.
 ROWS, DIM, SEED = 30522, 384, 1
@@ -27,11 +30,6 @@ CASES = [
 
 
 def arguments():
-    def positive(text):
-        if int(text) < 1:
-            raise ValueError
-        return int(text)
-
     parser = argparse.ArgumentParser(prog="tools/peers/quantize", description=__doc__.splitlines()[0])
     parser.add_argument(
         "table",
@@ -44,24 +42,8 @@ def arguments():
     parser.add_argument("--threads", type=positive, default=cores(), help="of each (default: all cores)")
     parser.add_argument("--device", help="qembed's own --device (default: none given)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="a file to write the figures to")
-    built = Path(__file__).resolve().parents[2] / "target/release/qembed"
-    parser.add_argument("--qembed", default=built, help="the command (default: target/release/qembed)")
+    parser.add_argument("--qembed", default=built("qembed"), help="the command (default: target/release/qembed)")
     return parser.parse_args()
-
-
-def cores():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def cpu_model():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def made_up(folder):

@@ -5,14 +5,15 @@ tools/peers/update runs it; README.md says what is compared.
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+# No __pycache__ beside the scripts.
+sys.dont_write_bytecode = True
+from shared import Program, built, cores, cpu_model, positive
 
 BAGS, BAG_LENGTH, SEED = 4096, 32, 1
 DIMS = (16, 64, 128)
@@ -21,37 +22,17 @@ CASES = [("sgd", "SGD"), ("rowwise-adagrad", "Adagrad"), ("adagrad", "Adagrad")]
 
 
 def arguments():
-    def positive(text):
-        if int(text) < 1:
-            raise ValueError
-        return int(text)
-
     parser = argparse.ArgumentParser(prog="tools/peers/update", description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=positive, default=262144, help="of the table (default: 262144)")
     parser.add_argument("--bits", type=int, choices=(2, 4, 8), default=8, help="of qembed's codes (default: 8)")
     parser.add_argument("--repeat", type=positive, default=11, help="how often each is timed (default: 11)")
     parser.add_argument("--threads", type=positive, default=cores(), help="of each (default: all cores)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="a file to write the figures to")
-    built = Path(__file__).resolve().parents[2] / "target/release/examples/update_steps"
+    program = built("examples/update_steps")
     parser.add_argument(
-        "--qembed", default=built, help="the program (default: target/release/examples/update_steps)"
+        "--qembed", default=program, help="the program (default: target/release/examples/update_steps)"
     )
     return parser.parse_args()
-
-
-def cores():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def cpu_model():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def batches(rows):
@@ -89,38 +70,6 @@ class Torch:
         return time.perf_counter() - start
 
 
-class Qembed:
-    """A packed table in a process of its own, which does a step for every line that it is given."""
-
-    def __init__(self, args, optimizer, dim, file):
-        command = [args.qembed, file, BAGS, args.rows, dim, args.bits, optimizer]
-        try:
-            self.process = subprocess.Popen(
-                [str(part) for part in command],
-                env={**os.environ, "RAYON_NUM_THREADS": str(args.threads)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                bufsize=1,
-            )
-        except OSError as error:
-            sys.exit(f"{args.qembed}: {error.strerror}")
-
-    def __call__(self):
-        try:
-            self.process.stdin.write("\n")
-        except BrokenPipeError:
-            pass
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"qembed's program ended early: exit {self.process.wait()}")
-        return float(line)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def rates(rows, seconds):
     return {
         "median": rows / statistics.median(seconds),
@@ -135,12 +84,14 @@ def compare(args, name, indices, dim, case, folder):
     indices.tofile(file)
     distinct = len(np.unique(indices))
     torch_step = Torch(theirs, args.rows, dim, indices)
-    qembed = Qembed(args, optimizer, dim, file)
+    command = [args.qembed, file, BAGS, args.rows, dim, args.bits, optimizer]
+    qembed = Program(command, args.threads)
     seconds = {"torch": [], "qembed": []}
     # The first rounds warm up threads and memory, and are not counted.
     for _ in range(args.repeat + 2):
         seconds["torch"].append(torch_step())
-        seconds["qembed"].append(qembed())
+        # A step for every line.
+        seconds["qembed"].append(float(qembed.ask("")))
     qembed.close()
     result = {"batch": name, "distinct_rows": distinct, "dim": dim, "optimizer": optimizer, "torch": theirs}
     for side, all_of_it in seconds.items():
