@@ -142,5 +142,5 @@ fn batched(
         store_columns(bag, column, sum * pooled_share(range));
         return;
     }
-    store_sum(bag, column, class_sum(bag, range, column, leads), pooled_share(range));
+    store_sum(bag, column, tile_sum(bag, range, column, leads), pooled_share(range));
 }

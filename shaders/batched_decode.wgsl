@@ -26,11 +26,19 @@ var<private> HEADER_WORDS: u32;
 var<private> BF16: bool;
 
 fn enter_format() {
-    IS_FLOAT = (FLOATS_16 || FLOATS_32) && table.kind == KIND_FLOAT;
-    HAS_CENTROIDS = CENTROIDS && (table.kind == KIND_CODEBOOK || table.kind == KIND_BLOCKS);
+    IS_FLOAT = table.kind == KIND_FLOAT;
+    HAS_CENTROIDS = table.kind == KIND_CODEBOOK || table.kind == KIND_BLOCKS;
     BITS = table.bits;
     HEADER_WORDS = table.header_words;
     BF16 = table.is_half == 0u;
+}
+
+fn is_float() -> bool {
+    return (FLOATS_16 || FLOATS_32) && IS_FLOAT;
+}
+
+fn has_centroids() -> bool {
+    return CENTROIDS && HAS_CENTROIDS;
 }
 
 // Whether rows are such as few tables have: they are read by columns and by one walk for all, because a tile of them is
@@ -40,33 +48,33 @@ fn is_rare() -> bool {
 }
 
 // The walk of rows that are read in one way.
-fn walk_as(is_float: bool, bits: u32, bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
-    IS_FLOAT = is_float;
+fn walk_as(floats: bool, bits: u32, bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
+    IS_FLOAT = floats;
     HAS_CENTROIDS = false;
     BITS = bits;
     return walk_bag(bag, range, column, leads);
 }
 
-// Sums a tile of a bag by one of several walks, one for each way. A branch within a walk would be taken for every row, and
-// drivers that run both sides of a branch would read each row in every way.
-fn class_sum(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
+// Sums a tile of a bag of rows that are not rare, by one of several walks, one for each way. A branch within a walk would
+// be taken for every row, and drivers that run both sides of a branch would read each row in every way.
+fn tile_sum(bag: u32, range: vec2<u32>, column: u32, leads: bool) -> Sum {
     // A walk changes what these say.
-    let is_float = IS_FLOAT;
+    let floats = IS_FLOAT;
     let bits = BITS;
     var sum = Sum();
-    if CODES_2 && !is_float && bits == 2u {
+    if CODES_2 && !floats && bits == 2u {
         sum = walk_as(false, 2u, bag, range, column, leads);
     }
-    if CODES_3 && !is_float && bits == 3u {
+    if CODES_3 && !floats && bits == 3u {
         sum = walk_as(false, 3u, bag, range, column, leads);
     }
-    if CODES_4 && !is_float && bits == 4u {
+    if CODES_4 && !floats && bits == 4u {
         sum = walk_as(false, 4u, bag, range, column, leads);
     }
-    if CODES_8 && !is_float && bits == 8u {
+    if CODES_8 && !floats && bits == 8u {
         sum = walk_as(false, 8u, bag, range, column, leads);
     }
-    if FLOATS_16 && is_float {
+    if FLOATS_16 && floats {
         sum = walk_as(true, 16u, bag, range, column, leads);
     }
     return sum;
@@ -94,10 +102,10 @@ fn centroid_levels(row: u32) -> Levels {
 }
 
 fn row_levels(row: u32) -> Levels {
-    if IS_FLOAT {
+    if is_float() {
         return Levels();
     }
-    if HAS_CENTROIDS {
+    if has_centroids() {
         return centroid_levels(row);
     }
     let start = row_start(row);
@@ -114,14 +122,14 @@ fn row_levels(row: u32) -> Levels {
 }
 
 fn row_codes(row: u32, column: u32) -> vec4<u32> {
-    if IS_FLOAT {
+    if is_float() {
         return float_codes(row, column);
     }
     return packed_codes(row, column);
 }
 
 fn row_octet(row: u32, column: u32, octet: u32) -> Octet {
-    if IS_FLOAT {
+    if is_float() {
         let first = column + 8u * octet;
         return Octet(float_codes(row, first), float_codes(row, first + 4u));
     }
@@ -136,10 +144,10 @@ fn numbers(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
 
 // Values, bit for bit those of the reference: without a bias affine() is symmetric().
 fn level_values(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
-    if IS_FLOAT {
+    if is_float() {
         return bitcast<vec4<f32>>(codes);
     }
-    if HAS_CENTROIDS {
+    if has_centroids() {
         return centroids(levels.base, codes);
     }
     let numbers = numbers(levels, codes);
@@ -153,10 +161,10 @@ fn level_values(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
 
 // The same within the bound of a sum.
 fn level_terms(levels: Levels, codes: vec4<u32>) -> vec4<f32> {
-    if IS_FLOAT {
+    if is_float() {
         return bitcast<vec4<f32>>(codes);
     }
-    if HAS_CENTROIDS {
+    if has_centroids() {
         return centroids(levels.base, codes);
     }
     return opaque_columns(levels.scale * numbers(levels, codes) + levels.bias);

@@ -2,7 +2,7 @@
 
 const TILE: u32 = 32u;
 
-// The walks of other classes than a feature's are not taken, but on drivers that run both sides of a branch their first
+// The walks of other rows than a feature's are not taken, but on drivers that run both sides of a branch their first
 // iteration is: it should be short.
 const TILE_STEP: u32 = 1u;
 
