@@ -176,12 +176,16 @@ impl Values {
         }
     }
 
-    /// Takes in so many elements of an output's words.
+    /// Takes in so many elements of an output's words; the first f32 ones stay where they are.
     #[cfg(feature = "session")]
-    pub(crate) fn extend(&mut self, words: &[u32], elements: usize) {
+    pub(crate) fn extend(&mut self, words: Vec<u32>, elements: usize) {
         match self {
-            Self::F32(values) => values.extend(&bytemuck::cast_slice(words)[..elements]),
-            Self::F16(values) => values.extend(&bytemuck::cast_slice(words)[..elements]),
+            Self::F32(values) if values.is_empty() => {
+                *values = bytemuck::cast_vec(words);
+                values.truncate(elements);
+            }
+            Self::F32(values) => values.extend(&bytemuck::cast_slice(&words)[..elements]),
+            Self::F16(values) => values.extend(&bytemuck::cast_slice(&words)[..elements]),
         }
     }
 

@@ -344,7 +344,7 @@ impl Session {
         let mut values = Values::new(request.output);
         for (rows, part) in self.lookup_parts(table, &request, offsets, rows) {
             let (words, found) = self.lookup_part(&kernel, table, &part, &rows)?;
-            values.extend(&words, rows.len() * table.desc().dim as usize);
+            values.extend(words, rows.len() * table.desc().dim as usize);
             status = status.and(found);
         }
         if request.out_of_range == OutOfRange::Error {
@@ -480,7 +480,8 @@ impl Session {
     /// [`Error::Device`] where wgpu refuses the copy, [`Error::Limit`], [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`].
     pub fn read(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u32>> {
-        let size = bytes.next_multiple_of(4);
+        // As many as that no buffer holds.
+        let size = bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX);
         if size == 0 {
             return Ok(vec![]);
         }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Bench, gpu};
+use common::{Bench, gpu, places};
 use qembed::gpu::{Arena, ArenaTable, BatchedSpec, Counts, LookupArgs};
 use qembed::reference::{self, BatchedArgs};
 use qembed::shader::BatchedPlan;
@@ -469,18 +469,10 @@ fn one_dispatch_is_as_many_as_there_are_features() {
         let data = batch("recommender", weighting);
         for plan in BatchedPlan::ALL {
             let both = both(session, &data, weighting, plan);
-            let dims = data
-                .features
-                .iter()
-                .map(|one| data.tables[one.table].0.dim());
-            let stride: u32 = dims.clone().sum();
-            let mut first = 0;
-            for (dim, single) in dims.zip(&both.single) {
-                let place = Place { first, stride };
+            for ((place, dim), single) in places(&data).into_iter().zip(&both.single) {
                 let rows = batched::rows_of(&both.batched, place, (dim, data.bags));
                 let outcome = compare::words("rows", single, bytemuck::cast_slice(&rows));
-                assert_eq!(outcome.failure, None, "{plan:?}, column {first}");
-                first += dim;
+                assert_eq!(outcome.failure, None, "{plan:?}, {place:?}");
             }
         }
     }
@@ -500,12 +492,7 @@ fn features_on_the_cpu_are_lookups() {
         .unwrap()
         .values
         .into_f32();
-    let dims = data
-        .features
-        .iter()
-        .map(|one| data.tables[one.table].0.dim());
-    let stride: u32 = dims.sum();
-    let mut first = 0;
+    let places = places(&data);
     for (number, feature) in data.features.iter().enumerate() {
         let table = &data.tables[feature.table].0;
         let bags = number * data.bags as usize..=(number + 1) * data.bags as usize;
@@ -518,13 +505,13 @@ fn features_on_the_cpu_are_lookups() {
             out_of_range: OutOfRange::Skip,
         };
         let single = cpu::lookup(table, request).unwrap().values.into_f32();
-        let rows = batched::rows_of(&values, Place { first, stride }, (table.dim(), data.bags));
+        let (place, dim) = places[number];
+        let rows = batched::rows_of(&values, place, (dim, data.bags));
         assert_eq!(
             compare::bits(&single, &rows).failure,
             None,
             "feature {number}"
         );
-        first += table.dim();
     }
 }
 

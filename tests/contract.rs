@@ -283,3 +283,16 @@ fn sessions_are_shared_by_threads() {
         }
     });
 }
+
+/// Sizes that no buffer has are limits, also where rounding them up would pass 64 bits.
+#[test]
+fn no_buffer_is_that_large() {
+    let Some(session) = gpu() else { return };
+    let buffer = session.buffer("small", 16).unwrap();
+    for bytes in [u64::MAX, u64::MAX - 3] {
+        let error = session.buffer("large", bytes).unwrap_err();
+        assert!(matches!(error, Error::Limit { .. }), "{error}");
+        let error = session.read(&buffer, 0, bytes).unwrap_err();
+        assert!(matches!(error, Error::Limit { .. }), "{error}");
+    }
+}

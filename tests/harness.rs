@@ -1,5 +1,8 @@
 //! Ring 0: plants defects and sees the comparators catch each. No GPU.
 
+mod common;
+
+use common::places;
 use qembed::reference::quantize::Solver;
 use qembed::reference::{self, LookupArgs, Pooled, StepArgs, UpdateArgs};
 use qembed::shader::BatchedPlan;
@@ -11,7 +14,7 @@ use qembed::verify::training::{Learned, Updated, Weighed, learn_by, training_sha
 use qembed::verify::{self, CpuEngine, Engine, Lookup, Quantized};
 use qembed::{
     Bits, Format, IndexType, LookupPlan, LookupSpec, LookupStatus, Method, Output, PackedTable,
-    Pooling, Result, Weighting,
+    Place, Pooling, Result, Weighting,
 };
 
 /// The reference as an engine, with a defect planted in what it gives.
@@ -137,25 +140,10 @@ impl<F: Fn(Stage<'_>)> Engine for Planted<F> {
 
 /// The reference's values where a batch's output has them, rounded once.
 fn placed_values(output: Output, data: &BatchedData, expected: &reference::Batched) -> Vec<f32> {
-    let dims = data
-        .features
-        .iter()
-        .map(|one| data.tables[one.table].0.dim());
-    let stride: u32 = dims.clone().sum();
-    let mut first = 0;
-    let beside_each_other = dims.clone().map(|dim| {
-        first += dim;
-        (first - dim, stride)
-    });
-    let places: Vec<_> = match &data.places {
-        Some(places) => places
-            .iter()
-            .map(|place| (place.first, place.stride))
-            .collect(),
-        None => beside_each_other.collect(),
-    };
-    let mut values = vec![0.0; (stride * data.bags) as usize];
-    for ((dim, (first, stride)), pooled) in dims.zip(places).zip(&expected.features) {
+    let places = places(data);
+    let columns: u32 = places.iter().map(|(_, dim)| dim).sum();
+    let mut values = vec![0.0; (columns * data.bags) as usize];
+    for ((Place { first, stride }, dim), pooled) in places.into_iter().zip(&expected.features) {
         for (at, x) in (0..).zip(&pooled.output) {
             let element = first + at / dim * stride + at % dim;
             values[element as usize] = match output {

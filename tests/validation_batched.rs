@@ -156,9 +156,21 @@ fn no_work_needs_no_buffers() {
         features: &[],
         ..SPEC
     };
-    let bound = noop.kernels.batched(&none, spec).unwrap();
-    let bound = bound.bind(nothing).unwrap();
-    noop.submit(|pass| bound.record(pass));
+    let lookup = noop.kernels.batched(&none, spec).unwrap();
+    let counts = noop.storage(8);
+    for counts in [
+        Counts::Host {
+            bags: 0,
+            indices: 0,
+        },
+        Counts::Device(counts.as_entire_buffer_binding()),
+    ] {
+        let bound = lookup.bind(LookupArgs {
+            counts,
+            ..nothing.clone()
+        });
+        noop.submit(|pass| bound.unwrap().record(pass));
+    }
 }
 
 #[test]

@@ -336,26 +336,35 @@ fn ranges_of_shards_are_checked() {
         let error = Table::from_shards(&noop.kernels, desc, &shards, None).unwrap_err();
         error.to_string()
     };
-    assert_eq!(
-        refused([0..400, 400..410], [(&large, 0), (&large, 14_336)]),
-        "rows shares bytes with rows: give each a range of its own"
-    );
-    assert_eq!(
-        refused([0..200, 200..410], [(&large, 0), (&large, 9216)]),
-        "rows: the range has 7168 bytes, 7560 are needed"
-    );
-    assert_eq!(
-        refused([0..4, 4..10], [(&large, 0), (&large, 300)]),
-        "rows: the range starts at byte 300, which must be a multiple of 256"
-    );
-    assert_eq!(
-        refused([0..4, 4..10], [(&large, 0), (&other, 0)]),
-        "rows: the buffer lacks the usage STORAGE; add it where the buffer is created"
-    );
-    assert_eq!(
-        refused([0..4, 4..460], [(&large, 0), (&large, 256)]),
-        "table: needs 16416 of the device's max_storage_buffer_binding_size, which is 16384"
-    );
+    for (rows, buffers, expected) in [
+        (
+            [0..400, 400..410],
+            [(&large, 0), (&large, 14_336)],
+            "rows shares bytes with rows: give each a range of its own",
+        ),
+        (
+            [0..200, 200..410],
+            [(&large, 0), (&large, 9216)],
+            "rows: the range has 7168 bytes, 7560 are needed",
+        ),
+        (
+            [0..4, 4..10],
+            [(&large, 0), (&large, 300)],
+            "rows: the range starts at byte 300, which must be a multiple of 256",
+        ),
+        (
+            [0..4, 4..10],
+            [(&large, 0), (&other, 0)],
+            "rows: the buffer lacks the usage STORAGE; add it where the buffer is created",
+        ),
+        (
+            [0..4, 4..460],
+            [(&large, 0), (&large, 256)],
+            "table: needs 16416 of the device's max_storage_buffer_binding_size, which is 16384",
+        ),
+    ] {
+        assert_eq!(refused(rows, buffers), expected);
+    }
 }
 
 #[test]

@@ -53,11 +53,12 @@ fn range_bytes(name: &'static str, binding: &wgpu::BufferBinding<'_>) -> Result<
 /// [`Error::Shape`] where there is no range, [`Error::BufferTooSmall`] where it holds less than so many.
 pub(super) fn held(
     name: &'static str,
-    binding: Option<&wgpu::BufferBinding<'_>>,
+    binding: &Option<wgpu::BufferBinding<'_>>,
     (bytes, least): (u64, u64),
     limits: &wgpu::Limits,
 ) -> Result<u64> {
-    let got_bytes = range_bytes(name, binding.ok_or_else(|| missing(name))?)?;
+    let binding = binding.as_ref().ok_or_else(|| missing(name))?;
+    let got_bytes = range_bytes(name, binding)?;
     match got_bytes.min(max_binding_bytes(limits)) / bytes {
         held if held >= least => Ok(held),
         _ => Err(Error::BufferTooSmall {

@@ -139,10 +139,10 @@ impl BatchedLookup {
 
     /// Checks every argument and binds them, in the terms of [`LookupArgs`]:
     /// `counts` are the bags per feature and the indices of all features; `offsets` has `features * bags + 1` entries,
-    /// all bags of a feature before those of the next; `output` has [`BatchedLookup::output_elements`] elements, of which those that
-    /// are in nobody's place are left alone; `status` numbers bags as `offsets` does.
+    /// all bags of a feature before those of the next; `output` has [`BatchedLookup::output_elements`] elements, of which
+    /// those that are in nobody's place are left alone; `status` numbers bags as `offsets` does.
     ///
-    /// The lookup is one dispatch, none where there are no bags or no features; counts on the device cost no other, but
+    /// The lookup is one dispatch, none where there are no bags or no features, and then no range is needed; counts on the device cost no other, but
     /// the grid is that of the bags which the ranges hold. Bags beyond those that the output holds are left out; `offsets`
     /// lies as the counts say all the same.
     ///
@@ -280,24 +280,16 @@ impl BatchedLookup {
             });
         }
         // At least one bag of every feature, so that what is bound does something.
-        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes, least| {
-            held(
-                name,
-                binding.as_ref(),
-                (bytes, least),
-                self.kernels.limits(),
-            )
-        };
+        let limits = self.kernels.limits();
         let features = self.words.len() as u64;
-        let index_bytes = self.kernel.index.bytes();
-        let mut indices = held("indices", &args.indices, index_bytes, 1)?;
-        if self.kernel.weighting == Weighting::Weighted {
-            indices = indices.min(held("weights", &args.weights, 4, 1)?);
-        }
-        let offsets = held("offsets", &args.offsets, index_bytes, features + 1)?;
+        let kernel = &self.kernel;
+        let indices = args.held_indices(kernel.index, kernel.weighting, limits)?;
+        let needed = (kernel.index.bytes(), features + 1);
+        let offsets = held("offsets", &args.offsets, needed, limits)?;
         let bags = (offsets - 1) / features;
         let one_bag = self.output_bytes(1).div_ceil(4);
-        let elements = 4 * held("output", &args.output, 4, one_bag)? / self.kernel.output.bytes();
+        let words = held("output", &args.output, (4, one_bag), limits)?;
+        let elements = 4 * words / kernel.output.bytes();
         Ok(Extent {
             bags: bags.min(self.placed.bags(elements)),
             offset_bags: bags,

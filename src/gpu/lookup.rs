@@ -66,6 +66,22 @@ pub struct LookupArgs<'a> {
     pub status: Option<wgpu::BufferBinding<'a>>,
 }
 
+impl LookupArgs<'_> {
+    /// How many indices the ranges hold, with a weight each where they have weights; at least one.
+    pub(super) fn held_indices(
+        &self,
+        index: IndexType,
+        weighting: Weighting,
+        limits: &wgpu::Limits,
+    ) -> Result<u64> {
+        let indices = held("indices", &self.indices, (index.bytes(), 1), limits)?;
+        match weighting {
+            Weighting::Unweighted => Ok(indices),
+            Weighting::Weighted => Ok(indices.min(held("weights", &self.weights, (4, 1), limits)?)),
+        }
+    }
+}
+
 /// A lookup with its buffers, ready to be recorded any number of times.
 #[derive(Clone, Debug)]
 pub struct BoundLookup {
@@ -348,26 +364,18 @@ impl Lookup {
 
     /// What the ranges hold where the counts come from the device: at least one row of output.
     fn capacity(&self, table: &Table, args: &LookupArgs<'_>) -> Result<Extent> {
-        let held = |name, binding: &Option<wgpu::BufferBinding<'_>>, bytes, least| {
-            held(
-                name,
-                binding.as_ref(),
-                (bytes, least),
-                self.kernels.limits(),
-            )
-        };
-        let index_bytes = self.index.bytes();
-        let mut indices = held("indices", &args.indices, index_bytes, 1)?;
-        if self.spec.weighting == Weighting::Weighted {
-            indices = indices.min(held("weights", &args.weights, 4, 1)?);
-        }
+        let limits = self.kernels.limits();
+        let indices = args.held_indices(self.index, self.spec.weighting, limits)?;
         let row_bytes = self.row_output_bytes(table);
-        let output_rows = 4 * held("output", &args.output, 4, row_bytes.div_ceil(4))? / row_bytes;
+        let one_row = (4, row_bytes.div_ceil(4));
+        let output_rows = 4 * held("output", &args.output, one_row, limits)? / row_bytes;
         if self.spec.pooling == Pooling::None {
             let indices = indices.min(output_rows);
             return Ok(Extent { bags: 0, indices });
         }
-        let bags = (held("offsets", &args.offsets, index_bytes, 2)? - 1).min(output_rows);
+        let one_bag = (self.index.bytes(), 2);
+        let bags = held("offsets", &args.offsets, one_bag, limits)? - 1;
+        let bags = bags.min(output_rows);
         Ok(Extent { bags, indices })
     }
 

@@ -13,8 +13,9 @@ impl Session {
     /// Copies the tables of a batch to the device, into one buffer.
     ///
     /// # Errors
-    /// [`crate::Error::Remap`] for an entry that is no row, [`crate::Error::Shape`] for an empty remap; [`crate::Error::Limit`] where one
-    /// binding cannot hold all tables, [`crate::Error::OutOfMemory`], [`crate::Error::DeviceLost`].
+    /// [`crate::Error::Remap`] for an entry that is no row, [`crate::Error::Shape`] for an empty remap;
+    /// [`crate::Error::Limit`] where one binding cannot hold all tables, [`crate::Error::OutOfMemory`],
+    /// [`crate::Error::DeviceLost`].
     pub fn upload_arena(&self, tables: &[BatchedTable<'_>]) -> Result<Arena> {
         self.kernels.upload_arena(&self.queue, tables)
     }
@@ -36,11 +37,12 @@ impl Session {
     /// Any batched lookup, in one dispatch; zeros where no feature has its place.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] where a feature names a table that is not there, where `offsets` does not have the same number
-    /// of bags for every feature, for places that do not fit, and for an arena of another session;
+    /// [`crate::Error::Shape`] where a feature names a table that is not there, where `offsets` does not have the same
+    /// number of bags for every feature, for places that do not fit, and for an arena of another session;
     /// [`crate::Error::Unsupported`] for a gather, a weighted max and a bag longer than the driver walks;
-    /// [`crate::Error::IndexOutOfRange`] and [`crate::Error::Offsets`] unless they are to be skipped; [`crate::Error::Limit`] where one
-    /// binding does not hold the output, [`crate::Error::OutOfMemory`], [`crate::Error::DeviceLost`].
+    /// [`crate::Error::IndexOutOfRange`] and [`crate::Error::Offsets`] unless they are to be skipped;
+    /// [`crate::Error::Limit`] where one binding does not hold the output, [`crate::Error::OutOfMemory`],
+    /// [`crate::Error::DeviceLost`].
     pub fn batched(&self, arena: &Arena, request: BatchedRequest<'_>) -> Result<Looked> {
         let kernel = self.kernels.batched(
             arena,
@@ -83,7 +85,7 @@ impl Session {
         }
         let words = self.read(&output, 0, output_bytes)?;
         let mut values = Values::new(request.output);
-        values.extend(&words, kernel.output_elements(bags) as usize);
+        values.extend(words, kernel.output_elements(bags) as usize);
         Ok(Looked { values, status })
     }
 }

@@ -7,7 +7,8 @@
 
 use std::path::PathBuf;
 
-use qembed::{Bits, Layout, PackedTable, Params};
+use qembed::verify::batched::BatchedData;
+use qembed::{Bits, Layout, PackedTable, Params, Place};
 use safetensors::{Dtype, SafeTensors};
 
 #[cfg(feature = "session")]
@@ -91,6 +92,24 @@ impl Oracle {
         let rows = self.u8(&format!("rows{}", bits.count()));
         PackedTable::import(Layout::PyTorch, bits, self.dim(), &rows).unwrap()
     }
+}
+
+/// Where the rows of each feature of a batch go, and its dim: beside each other where the batch does not say.
+pub fn places(data: &BatchedData) -> Vec<(Place, u32)> {
+    let features = data.features.iter();
+    let dims: Vec<_> = features.map(|one| data.tables[one.table].0.dim()).collect();
+    let stride = dims.iter().sum();
+    let mut first = 0;
+    let beside_each_other = dims.iter().map(|dim| {
+        first += dim;
+        let first = first - dim;
+        Place { first, stride }
+    });
+    let places = match &data.places {
+        Some(places) => places.clone(),
+        None => beside_each_other.collect(),
+    };
+    places.into_iter().zip(dims).collect()
 }
 
 /// A table from literal symmetric rows: step, codes.
